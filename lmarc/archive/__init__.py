@@ -1,0 +1,1 @@
+"""Archives: what stands between files, records and storage."""

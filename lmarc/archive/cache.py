@@ -1,0 +1,50 @@
+"""Decoded chunks, the latest used, within a number of bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+__all__ = ["ChunkCache"]
+
+
+class ChunkCache:
+    """Keeps what was used last. Safe to share between threads.
+
+    Parameters
+    ----------
+    capacity : int
+        Bytes of content; a single chunk larger than that is not kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._chunks: OrderedDict[int, bytes] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, number: int) -> bytes | None:
+        """Return a chunk's content, None if it is not there."""
+        with self._lock:
+            content = self._chunks.get(number)
+            if content is not None:
+                self._chunks.move_to_end(number)
+            return content
+
+    def put(self, number: int, content: bytes) -> None:
+        """Keep a chunk's content, at the cost of those not used for longest."""
+        if len(content) > self.capacity:
+            return
+        with self._lock:
+            if number in self._chunks:
+                return
+            self._chunks[number] = content
+            self._size += len(content)
+            while self._size > self.capacity:
+                self._size -= len(self._chunks.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._chunks.clear()
+            self._size = 0

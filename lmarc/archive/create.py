@@ -1,0 +1,121 @@
+"""Make an archive of what stands on the file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from lmarc.archive.messages import Warn
+from lmarc.archive.urls import is_local, local_path
+from lmarc.archive.walk import walk
+from lmarc.archive.writer import Owner, Progress, Writer, Written
+from lmarc.codec.base import DEFAULT_PRESET
+
+__all__ = ["create"]
+
+
+def create(
+    url: str | os.PathLike[str],
+    paths: Iterable[str | bytes | os.PathLike[str]],
+    *,
+    directory: str | bytes | os.PathLike[str] | None = None,
+    exclude: Iterable[str | bytes] = (),
+    preset: str = DEFAULT_PRESET,
+    storage_options: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    text_codec: str | None = None,
+    zstd_level: int | None = None,
+    chunk_size: int | None = None,
+    model: str | os.PathLike[str] | None = None,
+    embed_model: bool = False,
+    mtime: int | None = None,
+    owner: Owner | None = None,
+    warn: Warn | None = None,
+    progress: Progress | None = None,
+    recurse: bool = True,
+    one_file_system: bool = False,
+    missing_ok: bool = False,
+    notify: Callable[[bytes], object] | None = None,
+) -> Written:
+    """Make an archive of files, links and directories with all that is below them.
+
+    The archive itself, and the one that it replaces, are left out.
+
+    Parameters
+    ----------
+    url : str or path
+        A path, any fsspec URL, or '-' for standard output.
+    paths : iterable of paths
+        What to archive; names in the archive are these paths, made relative.
+    directory : path, optional
+        Where relative paths start.
+    exclude : iterable of str or bytes
+        Patterns on names in the archive.
+    preset, storage_options, executor, jobs, text_codec, zstd_level, chunk_size, model, embed_model,
+    mtime, owner, warn, progress
+        As for `Writer`.
+    recurse, one_file_system, missing_ok
+        As for `walk`.
+    notify : callable, optional
+        Gets the name of each member when it is added.
+
+    Raises
+    ------
+    OSError
+        One of `paths` is not there; nothing was made.
+    SourceError
+        The storage refused.
+    ValueError
+        An argument out of range.
+    """
+    notes: Warn = warn if warn is not None else lambda message: None
+    skip: dict[tuple[int, int], bytes | None] = {}
+    found_all = walk(
+        paths,
+        directory=directory,
+        exclude=exclude,
+        warn=notes,
+        skip=skip,
+        recurse=recurse,
+        one_file_system=one_file_system,
+        missing_ok=missing_ok,
+    )
+    with Writer(
+        url,
+        preset=preset,
+        storage_options=storage_options,
+        executor=executor,
+        jobs=jobs,
+        text_codec=text_codec,
+        zstd_level=zstd_level,
+        chunk_size=chunk_size,
+        model=model,
+        embed_model=embed_model,
+        mtime=mtime,
+        owner=owner,
+        warn=warn,
+        progress=progress,
+    ) as writer:
+        if writer.identity is not None:
+            skip[writer.identity] = None
+        skip |= _replaced(os.fspath(url))
+        for found in found_all:
+            if notify is not None:
+                notify(found.name)
+            writer.add_found(found)
+    return writer.written
+
+
+def _replaced(url: str) -> dict[tuple[int, int], bytes | None]:
+    """Return the local file that an archive takes the place of, for `walk` to skip."""
+    if url == "-" or not is_local(url):
+        return {}
+    path = os.path.realpath(local_path(url))
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {}
+    return {(status.st_dev, status.st_ino): os.fsencode(os.path.basename(path))}

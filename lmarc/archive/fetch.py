@@ -1,0 +1,262 @@
+"""Chunks of an archive with an index: fetched in few reads, checked against their rows, cached.
+
+Work that is given away carries all it needs: the source, the rows of its chunks and their models,
+not the index. So any executor can run it, in this process or another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from lmarc.archive.cache import ChunkCache
+from lmarc.archive.chunks import decode_record, parse_chunk, parse_model, record_payload
+from lmarc.archive.index import Index
+from lmarc.archive.source import Source
+from lmarc.archive.validate import numbers
+from lmarc.codec.base import ModelRef
+from lmarc.errors import CorruptError, LmarcError
+from lmarc.format.limits import NO_MODEL
+from lmarc.format.model import ModelHeader
+from lmarc.format.record import RecordHeader, RecordType
+
+__all__ = ["ChunkReader", "ChunkRow", "decode_row", "decode_rows"]
+
+_BATCH: Final = 4 << 20  # bytes of content that one task gives
+_REMOTE_BATCH: Final = 16 << 20
+_UNSIGNED: Final = (1 << 64) - 1
+
+
+class ChunkRow(NamedTuple):
+    """What the Index says of a chunk."""
+
+    number: int
+    offset: int  # bytes
+    stored_size: int
+    content_size: int
+    codec: int
+    model_slot: int
+    content_class: int
+    payload_checksum: int
+    content_checksum: int
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Where the record is."""
+        return self.offset, self.offset + self.stored_size
+
+
+def decode_row(
+    row: ChunkRow,
+    record: memoryview,
+    archive_tag: int,
+    slot_kinds: list[int],
+    model: ModelRef | None,
+) -> bytes:
+    """Return a chunk's content from its record, which must be what its row says.
+
+    Raises
+    ------
+    CorruptError, ModelError, UnsupportedVersionError
+        It is not, or cannot be decoded here.
+    """
+    offset = row.offset
+    payload = record_payload(record, RecordType.CHUNK, archive_tag, offset=offset)
+    header = parse_chunk(payload, row.number, slot_kinds, offset=offset)
+    payload_checksum = RecordHeader.unpack(
+        record[: RecordHeader.SIZE], offset=offset
+    ).payload_checksum
+    for name, found in (
+        ("content_size", header.content_size),
+        ("codec", header.codec),
+        ("model_slot", header.model_slot),
+        ("content_class", header.content_class),
+        ("payload_checksum", payload_checksum),
+        ("content_checksum", header.content_checksum),
+    ):
+        if getattr(row, name) != found:
+            message = (
+                f"{name} of chunk {row.number} is {found}, the Index says {getattr(row, name)}"
+            )
+            raise CorruptError(message, offset=offset)
+    return decode_record(header, payload, model, offset=offset)
+
+
+def decode_rows(
+    source: Source,
+    rows: list[ChunkRow],
+    archive_tag: int,
+    slot_kinds: list[int],
+    models: dict[int, ModelRef],
+) -> list[bytes | LmarcError]:
+    """Read some chunks together and decode each; give its error for one that cannot be."""
+    try:
+        records = source.read_ranges([row.range for row in rows])
+    except LmarcError as exc:
+        return [exc] * len(rows)
+    contents: list[bytes | LmarcError] = []
+    for row, record in zip(rows, records, strict=True):
+        try:
+            model = models.get(row.model_slot)
+            contents.append(decode_row(row, record, archive_tag, slot_kinds, model))
+        except LmarcError as exc:
+            contents.append(exc)
+    return contents
+
+
+class ChunkReader:
+    """The chunks and models of one archive. Safe to share between threads.
+
+    Parameters
+    ----------
+    source : Source
+        The archive's bytes.
+    index : Index
+        Its index.
+    archive_tag : int
+        What every record carries.
+    cache : ChunkCache
+        Keeps what was decoded.
+    model_path : str, optional
+        Where to look first for a model that the archive does not embed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        index: Index,
+        archive_tag: int,
+        cache: ChunkCache,
+        model_path: str | None = None,
+    ) -> None:
+        self._source = source
+        self._index = index
+        self._tag = archive_tag
+        self._cache = cache
+        self._model_path = model_path
+        self._models: dict[int, ModelRef] = {}
+        self._slot_kinds: list[int] = numbers(index.models, "kind").tolist()
+        names = ChunkRow._fields[4:]
+        self._columns = [numbers(index.chunks, name) for name in names]
+
+    def rows(self, chunks: Sequence[int]) -> list[ChunkRow]:
+        """Return what the Index says of some chunks."""
+        wanted = list(chunks)
+        index = self._index
+        columns = [
+            wanted,
+            index.chunk_offsets[wanted].tolist(),
+            index.chunk_stored_sizes[wanted].tolist(),
+            index.chunk_content_sizes[wanted].tolist(),
+            *([value & _UNSIGNED for value in column[wanted].tolist()] for column in self._columns),
+        ]
+        return [ChunkRow(*row) for row in zip(*columns, strict=True)]
+
+    def contents(self, chunks: Sequence[int]) -> dict[int, bytes]:
+        """Return the content of each chunk, from the cache or in one read of the others."""
+        contents: dict[int, bytes] = {}
+        missing = []
+        for chunk in dict.fromkeys(chunks):
+            content = self._cache.get(chunk)
+            if content is None:
+                missing.append(chunk)
+            else:
+                contents[chunk] = content
+        rows = self.rows(missing)
+        for row, record in zip(rows, self._read(rows), strict=True):
+            model = self._models.get(row.model_slot)
+            content = decode_row(row, record, self._tag, self._slot_kinds, model)
+            contents[row.number] = content
+            self._cache.put(row.number, content)
+        return contents
+
+    def batches(self, chunks: Sequence[int]) -> Iterator[list[int]]:
+        """Cut a list of chunks where a batch would hold too much content."""
+        largest = _BATCH if self._source.local else _REMOTE_BATCH
+        batch: list[int] = []
+        size = 0
+        sizes = self._index.chunk_content_sizes
+        for chunk in chunks:
+            content = int(sizes[chunk])
+            if batch and size + content > largest:
+                yield batch
+                batch, size = [], 0
+            batch.append(chunk)
+            size += content
+        if batch:
+            yield batch
+
+    def decode(
+        self, chunks: Sequence[int], workers: int, executor: Executor | None
+    ) -> Iterator[memoryview | LmarcError]:
+        """Give the contents of chunks in the order asked for, decoded in parallel."""
+        pool = executor or ThreadPoolExecutor(workers, thread_name_prefix="lmarc")
+        running: deque[Future[list[bytes | LmarcError]]] = deque()
+        try:
+            for batch in self.batches(chunks):
+                running.append(self._submit(pool, batch))
+                if len(running) > workers:
+                    yield from map(_viewed, running.popleft().result())
+            while running:
+                yield from map(_viewed, running.popleft().result())
+        finally:
+            for future in running:
+                future.cancel()
+            if executor is None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, pool: Executor, batch: list[int]) -> Future[list[bytes | LmarcError]]:
+        rows = self.rows(batch)
+        slots = self._missing(rows)
+        ranges = [self._model_range(slot) for slot in slots]
+        for slot, record in zip(slots, self._source.read_ranges(ranges), strict=True):
+            self._take_model(slot, record)
+        needed = {row.model_slot for row in rows} & self._models.keys()
+        models = {slot: self._models[slot] for slot in needed}
+        return pool.submit(decode_rows, self._source, rows, self._tag, self._slot_kinds, models)
+
+    def model(self, slot: int) -> ModelRef:
+        """Return the model in a slot; its bytes only where the archive embeds them."""
+        if slot not in self._models:
+            (record,) = self._source.read_ranges([self._model_range(slot)])
+            self._take_model(slot, record)
+        return self._models[slot]
+
+    def _read(self, rows: list[ChunkRow]) -> list[memoryview]:
+        """Read Chunk records, and beside them the models that they are the first to need."""
+        slots = self._missing(rows)
+        ranges = [self._model_range(slot) for slot in slots]
+        records = self._source.read_ranges(ranges + [row.range for row in rows])
+        for slot, record in zip(slots, records[: len(slots)], strict=True):
+            self._take_model(slot, record)
+        return records[len(slots) :]
+
+    def _missing(self, rows: list[ChunkRow]) -> list[int]:
+        slots = {row.model_slot for row in rows} - {NO_MODEL}
+        return sorted(slots - self._models.keys())
+
+    def _model_range(self, slot: int) -> tuple[int, int]:
+        row = self._index.models.slice(slot, 1).to_pylist()[0]
+        fixed = RecordHeader.SIZE + ModelHeader.SIZE
+        return row["offset"], row["offset"] + fixed + row["size"] * row["embedded"]
+
+    def _take_model(self, slot: int, record: memoryview) -> None:
+        row = self._index.models.slice(slot, 1).to_pylist()[0]
+        offset = row.pop("offset")
+        payload = record_payload(record, RecordType.MODEL, self._tag, offset=offset)
+        header, model = parse_model(payload, slot, offset=offset, path=self._model_path)
+        found = {
+            "kind": header.kind,
+            "size": header.model_size,
+            "sha256": header.model_sha256,
+            "embedded": int(header.embedded),
+        }
+        if found != row:
+            raise CorruptError("the Model record is not the one in the Index", offset=offset)
+        self._models[slot] = model
+
+
+def _viewed(content: bytes | LmarcError) -> memoryview | LmarcError:
+    return content if isinstance(content, LmarcError) else memoryview(content)

@@ -1,0 +1,33 @@
+"""`lmarc train KIND`: make a model from text; a module per kind, imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Final
+
+__all__ = ["KINDS", "add_arguments", "run"]
+
+# Name -> (module with `add_arguments(parser)` and `run(arguments) -> exit code`, what it does).
+KINDS: Final[dict[str, tuple[str, str]]] = {
+    "ngram": ("lmarc.cli.train_ngram", "train an n-gram model, for the codec `ngram`"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the kinds."""
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    for name, (module, summary) in KINDS.items():
+        kind = kinds.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            allow_abbrev=False,
+        )
+        importlib.import_module(module).add_arguments(kind)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train."""
+    code: int = importlib.import_module(KINDS[arguments.kind][0]).run(arguments)
+    return code

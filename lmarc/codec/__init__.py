@@ -1,0 +1,1 @@
+"""One chunk: content to payload and back. Import its modules: this one imports nothing."""

@@ -1,0 +1,172 @@
+"""What a codec is, what decides the bytes it writes, and the names and numbers of codecs and
+content classes.
+
+A codec turns one chunk's content into a payload and back; it knows nothing of archives, members or
+files. Codec numbers are those of the registry in `spec/v1/format.md`. This module imports nothing
+heavy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, runtime_checkable
+
+__all__ = [
+    "CONTENT_CLASS_COUNT",
+    "DEFAULT_PRESET",
+    "NO_MODEL",
+    "PRESETS",
+    "Codec",
+    "CodecNumber",
+    "CodecSettings",
+    "ContentClass",
+    "EncodedChunk",
+    "ModelCodec",
+    "ModelKind",
+    "ModelRef",
+    "Preset",
+    "preset_named",
+]
+
+NO_MODEL = 0xFFFF  # Model_Slot of a chunk that needs no model
+
+
+class ContentClass(IntEnum):
+    """What a chunk holds: Content_Class."""
+
+    BINARY = 0
+    TEXT = 1
+    NUMERIC = 2
+    INCOMPRESSIBLE = 3
+
+
+CONTENT_CLASS_COUNT = len(ContentClass)
+
+
+class CodecNumber(IntEnum):
+    """Codecs by number; `lmarc.codec.registry` knows which of them this version has."""
+
+    STORED = 0
+    ZSTD = 1
+    ZSTD_DICTIONARY = 2
+    NGRAM = 3
+    NEURAL = 4
+    SUBWORD = 5
+    MULTISCALE = 6
+    NUMERIC = 7
+
+
+class ModelKind(IntEnum):
+    """What a model's bytes are: Kind."""
+
+    ZSTD_DICTIONARY = 1
+    NGRAM = 2
+    NEURAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that a chunk names.
+
+    `data` holds its bytes when the archive embeds them, and is None when the model is known by its
+    SHA-256 alone; `path` is a file to look at first then. `size` is what the archive says that it
+    has: bytes.
+    """
+
+    kind: int
+    sha256: bytes
+    data: bytes | None
+    path: str | None = None
+    size: int | None = None
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What the reader needs of a codec. Instances are safe to share between threads."""
+
+    @property
+    def number(self) -> int:
+        """The codec's number in the registry."""
+
+    @property
+    def name(self) -> str:
+        """The codec's name, as `--text-codec` and `list --chunks` use it."""
+
+    def decompress(
+        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
+    ) -> bytes:
+        """Return exactly `content_size` bytes of content, or raise CorruptError."""
+
+
+@runtime_checkable
+class ModelCodec(Codec, Protocol):
+    """A codec for text that `choose` compares with zstd."""
+
+    @property
+    def model_kind(self) -> int:
+        """The ModelKind of its models."""
+
+    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
+        """Return the payload of `content`; it may be larger than the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a preset stands for. Each piece can be overridden by itself."""
+
+    text_codec: str | None  # None: zstd
+    zstd_level: int
+    waits_for: str | None = None  # why this version cannot write it yet
+
+
+PRESETS: Mapping[str, Preset] = {
+    "fast": Preset(text_codec=None, zstd_level=3),
+    "balanced": Preset("ngram", zstd_level=12),
+    "max": Preset("ngram", zstd_level=19, waits_for="the neural mixture codec"),
+}
+DEFAULT_PRESET = "balanced"
+
+
+def preset_named(name: str) -> Preset:
+    """Return the preset with this name.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no preset, and for a preset that this version cannot write.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset is {name!r}, expected one of {', '.join(PRESETS)}")
+    preset = PRESETS[name]
+    if preset.waits_for is not None:
+        raise ValueError(
+            f"preset {name!r} waits for {preset.waits_for}, which this version does not have; "
+            f"use {DEFAULT_PRESET!r}"
+        )
+    return preset
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSettings:
+    """Everything, besides a chunk's content and class, that decides its bytes. Picklable."""
+
+    preset: str = DEFAULT_PRESET
+    text_codec: str | None = None  # None: zstd
+    zstd_level: int = 3
+    dictionary: bytes | None = None  # a zstd dictionary for text
+    dictionary_slot: int = NO_MODEL
+    model_sha256: bytes | None = None  # of the text codec's model
+    model_slot: int = NO_MODEL
+    model_path: str | None = None  # where to find that model before looking elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """A chunk as it will be stored; `payload` excludes every header."""
+
+    codec: int
+    model_slot: int
+    content_class: int
+    content_size: int  # bytes
+    content_checksum: int  # XXH3-64 of the content
+    payload: bytes

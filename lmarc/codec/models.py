@@ -1,0 +1,38 @@
+"""The model that a codec for text writes with, as the archive's writer sees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lmarc.codec.registry import model_kind
+
+__all__ = ["TextModel", "text_model"]
+
+
+class TextModel(NamedTuple):
+    """What a Model record says of a model, and holds of it."""
+
+    kind: int
+    sha256: bytes
+    size: int  # bytes
+    data: bytes  # the file, where it is wanted
+
+
+def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
+    """Return the model that a codec writes with: the file at `path`, or the shipped one.
+
+    The file of a shipped model is read only to be embedded: who codes with it reads and checks it.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When there is no such file, or no model of this kind ships.
+    ModelError
+        When it is no model of the kind that the codec needs.
+    """
+    from lmarc.model.registry import find_bytes, locate
+
+    kind = int(model_kind(name))
+    found = locate(name, kind, path)
+    data = find_bytes(found.sha256, found.path) if embed else b""
+    return TextModel(kind, found.sha256, found.size, data)

@@ -1,0 +1,142 @@
+"""The n-gram codec: static and dynamic n-grams, matches, a mixture, rANS (spec/v1/ngram.md).
+
+A payload is one byte, the number of the profile that the chunk starts from, the first state of one
+rANS stream without up to three leading zero bytes, and its words. Encoder and decoder run the same
+step function; memory is a worker's own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.errors import CorruptError
+from lmarc.kernels import ngram, rans
+from lmarc.model import registry
+from lmarc.model.ngram import NgramModel, Scratch, thread_scratch
+
+__all__ = [
+    "CODEC",
+    "NgramCodec",
+    "choose_profile",
+    "compress_with",
+    "decompress_with",
+    "model_steps",
+    "table_bits",
+]
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+
+MAX_BITS: Final = 14
+MIN_BITS: Final = 11
+MIN_STATE_SIZE: Final = 5  # bytes
+TRIAL: Final = 1024  # bytes of a chunk on which each profile is tried
+
+
+def table_bits(content_size: int) -> tuple[int, int]:
+    """Return the bits of a chunk's dynamic tables and of its match table: spec, section 5.1."""
+    bits = min(max((content_size - 1).bit_length() - 1, MIN_BITS), MAX_BITS)
+    return bits, bits + 2
+
+
+class NgramCodec:
+    """Codec 3. Safe to share between threads."""
+
+    number: Final = int(CodecNumber.NGRAM)
+    name: Final = "ngram"
+    model_kind: Final = int(ModelKind.NGRAM)
+
+    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
+        """Return the payload of `content` with `model`, the shipped one if None."""
+        return compress_with(_model_of(model), content)
+
+    def decompress(
+        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
+    ) -> bytes:
+        """Return exactly `content_size` bytes, or raise CorruptError."""
+        return decompress_with(_model_of(model), payload, content_size)
+
+
+def compress_with(model: NgramModel, content: bytes) -> bytes:
+    """Return the payload of `content`."""
+    profile = choose_profile(model, content)
+    steps = model_steps(model, content, profile, thread_scratch())
+    words = np.empty(len(content) + 2, np.uint32)
+    first = rans.encode(steps, words)
+    state = words[first : first + 2].astype(">u4").tobytes()
+    while len(state) > MIN_STATE_SIZE and state[0] == 0:
+        state = state[1:]
+    return bytes((profile,)) + state + words[first + 2 :].astype("<u4").tobytes()
+
+
+def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size: int) -> bytes:
+    """Return exactly `content_size` bytes, or raise CorruptError."""
+    profile, words = _parse(payload, model)
+    bits, match_bits = table_bits(content_size)
+    text = np.empty(content_size + 1, np.uint8)
+    state = thread_scratch().state(bits, match_bits)
+    weights = model.weights(profile)
+    read = ngram.decode(model.static(profile), weights, state, words, text, bits, 32 - match_bits)
+    if read != len(words):
+        raise CorruptError(
+            f"n-gram payload of {len(payload)} bytes does not decode to {content_size} bytes"
+        )
+    return text[:-1].tobytes()
+
+
+def _parse(payload: bytes | memoryview, model: NgramModel) -> tuple[int, U32]:
+    if len(payload) < 1 + MIN_STATE_SIZE:
+        raise CorruptError(f"n-gram payload is {len(payload)} bytes, expected 6 or more")
+    profile = payload[0]
+    if profile >= model.profile_count:
+        raise CorruptError(f"Profile is {profile}, its model has {model.profile_count}")
+    state_size = (len(payload) - 1 - MIN_STATE_SIZE) % 4 + MIN_STATE_SIZE
+    state = bytes(payload[1 : 1 + state_size])
+    if state_size > MIN_STATE_SIZE and state[0] == 0:
+        raise CorruptError(f"State of {state_size} bytes begins with a zero that is left out")
+    head = np.frombuffer(state.rjust(8, b"\0"), ">u4")
+    words = np.frombuffer(payload, "<u4", offset=1 + state_size)
+    return profile, np.concatenate([head, words]).astype(np.uint32)
+
+
+def _model_of(model: ModelRef | None) -> NgramModel:
+    if model is None:
+        return registry.ngram_model(registry.shipped("ngram"))
+    return registry.ngram_model(model.sha256, model.data, model.path, model.size)
+
+
+def model_steps(model: NgramModel, content: bytes, profile: int, scratch: Scratch) -> U32:
+    """Return `cumfreq << 16 | freq` of each symbol of `content`: uint32, shape (2 * size,)."""
+    bits, match_bits = table_bits(len(content))
+    text = np.frombuffer(content + b"\0", np.uint8)
+    steps = np.empty(2 * len(content), np.uint32)
+    ngram.model(
+        model.static(profile),
+        model.weights(profile),
+        scratch.state(bits, match_bits),
+        text,
+        bits,
+        32 - match_bits,
+        steps,
+    )
+    return steps
+
+
+def choose_profile(model: NgramModel, content: bytes) -> int:
+    """Return the profile that codes the beginning of `content` best, the first of equals."""
+    if model.profile_count == 1:
+        return 0
+    scratch = thread_scratch()
+    part = content[: max(min(TRIAL, len(content) // 8), 256)]
+    costs = [
+        ngram.cost(model_steps(model, part, profile, scratch))
+        for profile in range(model.profile_count)
+    ]
+    return costs.index(min(costs))
+
+
+CODEC: Final = NgramCodec()

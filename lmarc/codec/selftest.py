@@ -1,0 +1,142 @@
+"""Whether the coders of this machine give the bytes that they give everywhere.
+
+What is coded here must decode everywhere and for ever. Fixed inputs go through the encoder and the
+decoder, and what comes out is compared with constants. Writing with a coder of text runs the
+shortest of them first, once in each process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from lmarc.errors import CorruptError, SelfTestError
+
+__all__ = ["CODECS", "EXPECTED", "Outcome", "Warm", "digest_of", "ensure", "selftest", "warmup"]
+
+CODECS: Final = ("ngram",)
+_QUICK: Final = "prose-4095"
+
+# Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
+# constants of format version 1: a coder that gives others is another codec.
+EXPECTED: Final[dict[str, dict[str, str]]] = {
+    "ngram": {
+        "prose-1": "23fc3508ae0bb3fd4031ade513daa1e3",
+        "prose-3": "a94721d3c45e4613de56628550efee87",
+        "prose-4095": "f382b0a854d8b4f31cb73badacc9d19e",
+        "prose-65536": "36be4edd75b397dd4092b76e0a556d64",
+        "json-8192": "d9b8fb409a5071269d1297a57d81976e",
+        "csv-8192": "b0846f73ba1bcf130dfe66306e65c042",
+        "chinese-8192": "e4e8d7bc7df774e10963d65c5f33574e",
+        "noise-8192": "9e9b20ca47afbdad1d6ea8c73709c943",
+        "zeros-4096": "b0f66adc83641586656866813fd9dd0b",
+    }
+}
+
+_LOCK = threading.Lock()
+_SOUND: set[str] = set()
+
+
+class Outcome(NamedTuple):
+    """How one vector went."""
+
+    codec: str
+    name: str
+    found: str  # digest, or why there is none
+    expected: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether what was found is what is expected."""
+        return self.found == self.expected
+
+
+class Warm(NamedTuple):
+    """What `warmup` has done."""
+
+    folder: str  # where machine code is kept; empty: nowhere
+    kernels: int  # how many are ready
+    compiled: int  # how many of them had to be compiled
+    seconds: float
+
+
+def digest_of(codec: str, content: bytes) -> str:
+    """Return what names the payload of `content`, coded with the small model and decoded again.
+
+    Raises
+    ------
+    SelfTestError
+        When decoding does not give `content`.
+    """
+    from lmarc.codec.ngram import compress_with, decompress_with
+    from lmarc.codec.vectors import small_model
+
+    payload = compress_with(small_model(), content)
+    try:
+        decoded = decompress_with(small_model(), payload, len(content))
+    except CorruptError:
+        decoded = b""
+    if decoded != content:
+        raise SelfTestError(f"the {codec} coder does not decode what it has encoded")
+    return hashlib.sha256(payload).hexdigest()[:32]
+
+
+def selftest(names: Iterable[str] | None = None) -> list[Outcome]:
+    """Code fixed inputs with every coder of text, and compare what comes out with constants.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Which inputs; all otherwise.
+
+    Returns
+    -------
+    list of Outcome
+        One for each coder and input.
+    """
+    from lmarc.codec.vectors import content_of
+
+    outcomes = []
+    for codec in CODECS:
+        for name in EXPECTED[codec] if names is None else names:
+            try:
+                found = digest_of(codec, content_of(name))
+            except SelfTestError as exc:
+                found = str(exc)
+            outcomes.append(Outcome(codec, name, found, EXPECTED[codec][name]))
+    return outcomes
+
+
+def ensure(codec: str) -> None:
+    """Raise SelfTestError unless a coder of text is sound here; looked at once in a process."""
+    with _LOCK:
+        if codec in _SOUND:
+            return
+        for outcome in selftest([_QUICK]):
+            if outcome.codec == codec and not outcome.ok:
+                raise SelfTestError(
+                    f"the {codec} coder does not work as specified on this machine: "
+                    f"vector {outcome.name} gives {outcome.found}, expected {outcome.expected}; "
+                    "see 'lmarc selftest', and write with --preset fast"
+                )
+        _SOUND.add(codec)
+
+
+def warmup() -> Warm:
+    """Compile what coding needs, unless it is kept from before, and keep it.
+
+    Returns
+    -------
+    Warm
+        Where it is kept, how much there was to do, and how long it took.
+    """
+    start = time.monotonic()
+    from lmarc.kernels import _jit, ngram, rans
+
+    selftest([_QUICK])
+    kernels: Any = (ngram.model, ngram.decode, ngram.cost, rans.encode)
+    missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)
+    return Warm(_jit.CACHE_FOLDER, len(kernels), missed, time.monotonic() - start)

@@ -1,0 +1,174 @@
+"""Fixed inputs and a small model for testing coders, made of integers and of SHAKE-128 alone.
+
+Nothing here is trained or read from a file, so every machine makes the same: what a coder makes of
+it can be compared with constants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from lmarc.kernels import contexts, ngram
+from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel
+
+__all__ = ["INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_model", "table"]
+
+_WORDS: Final = (
+    b"the a of to in and that is was it for on as with at by his from they we say her she or an "
+    b"will my one all would there their what so up out if about who get which go me when make can "
+    b"like time no just him know take people into year your good some could them see other than"
+).split()
+_HAN: Final = (
+    "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对"
+)
+_BUCKETS: Final = 61
+_TABLE_TEXT: Final = 500  # bytes of text whose contexts get rows
+# What the profiles of the model start from; the second leans on its static rows.
+_PROFILE: Final = {"limits": 12, "sets": 7864, "bytes": 3932, "hits": 60000}
+
+
+def noise(name: str, size: int) -> bytes:
+    """Return bytes that do not compress, always the same for a name."""
+    return hashlib.shake_128(name.encode()).digest(size)
+
+
+def _chosen(name: str, count: int) -> list[int]:
+    """Return numbers of 0 to 63, small ones more often."""
+    pairs = noise(name, 2 * count)
+    return [
+        (first & 63) * (second & 63) >> 6
+        for first, second in zip(pairs[::2], pairs[1::2], strict=True)
+    ]
+
+
+def prose(name: str, size: int) -> bytes:
+    """Return English words in sentences and lines."""
+    ends = (b".\n", b", ", b"; ", b"? ")
+    parts = []
+    for at, number in enumerate(_chosen(name, size // 3 + 8)):
+        word = _WORDS[number]
+        parts.append(word.capitalize() if at % 9 == 0 else word)
+        parts.append(ends[number & 3] if at % 9 == 8 else b" ")
+    return b"".join(parts)[:size]
+
+
+def chinese(name: str, size: int) -> bytes:
+    """Return Chinese characters in UTF-8; the last may be cut."""
+    numbers = _chosen(name, size // 3 + 8)
+    text = "".join(
+        _HAN[number % len(_HAN)] + ("\uff0c" if at % 7 == 6 else "")
+        for at, number in enumerate(numbers)
+    )
+    return text.encode()[:size]
+
+
+def records(name: str, size: int) -> bytes:
+    """Return JSON, an object a line."""
+    numbers = _chosen(name, size // 20 + 8)
+    lines = (
+        b'{"id": %d, "name": "%s", "size": %d, "ok": %s}\n'
+        % (at, _WORDS[number], number * number * 37, b"true" if number & 1 else b"false")
+        for at, number in enumerate(numbers)
+    )
+    return b"".join(lines)[:size]
+
+
+def table(name: str, size: int) -> bytes:
+    """Return comma-separated values."""
+    numbers = _chosen(name, size // 8 + 8)
+    places = (b"north", b"south", b"east", b"west")
+    lines = (
+        b"%d,%s,%d.%02d\n" % (1000 + at, places[number & 3], number, number * 7 % 100)
+        for at, number in enumerate(numbers)
+    )
+    return b"".join(lines)[:size]
+
+
+def _inputs() -> dict[str, tuple[Any, int]]:
+    kinds = {
+        "prose": prose, "json": records, "csv": table, "chinese": chinese, "noise": noise,
+        "zeros": lambda name, size: bytes(size),
+    }  # fmt: skip
+    sizes = {"prose": (1, 3, 4095, 65_536), "zeros": (4096,)}
+    return {
+        f"{kind}-{size}": (make, size)
+        for kind, make in kinds.items()
+        for size in sizes.get(kind, (8192,))
+    }
+
+
+INPUTS: Final = _inputs()
+
+
+def content_of(name: str) -> bytes:
+    """Return one of INPUTS."""
+    make, size = INPUTS[name]
+    content: bytes = make(name, size)
+    return content
+
+
+@cache
+def small_model() -> NgramModel:
+    """Return a model with rows for some words and with two profiles."""
+    arrays = {}
+    for name, (_, shape) in PROFILE_ARRAYS.items():
+        arrays[name] = np.full((2, *shape), _PROFILE.get(name, 0), np.int32)
+    visits = np.arange(ngram.N_COUNTS)
+    share = np.minimum(65_536 * 5 // (5 * visits + 6), 60_000)
+    arrays["rates"][:] = [share // 2, share * 255 // 256]
+    arrays["mixer_rates"][:] = 48 + (96 >> np.arange(32) // 2)
+    arrays["sets"][1] = 5000
+    arrays["sets"][1, :, ngram.FIRST_STATIC :] = 12_000
+    return NgramModel(_buckets(prose("model", _TABLE_TEXT)), arrays)
+
+
+def _buckets(text: bytes) -> Any:
+    """Return buckets with a row for each context of orders 2 to 4 in `text`: uint8[n, 64]."""
+    tags = [[0] * 8 for _ in range(_BUCKETS)]
+    levels = np.zeros((_BUCKETS, ngram.BUCKET_ROWS, 16), np.uint8)
+    seen: dict[tuple[int, int], set[int]] = {}
+    for at in range(4, len(text)):
+        last = int.from_bytes(text[at - 4 : at], "big")
+        for order in (2, 3, 4):
+            low = last & (1 << 8 * order) - 1
+            key = _mixed(low + (order - 1) * contexts.LANE_STEP & contexts.MASK_32)
+            high = text[at] >> 4
+            seen.setdefault((key, 0), set()).add(high)
+            seen.setdefault((key, 1 + high), set()).add(text[at] & 15)
+    for (key, salt), symbols in seen.items():
+        place = _place(key, salt, tags)
+        if place is not None:
+            row = [5 if symbol in symbols else 11 for symbol in range(16)]
+            row[min(symbols)] = 1
+            levels[place] = row
+    rows = levels[:, :, 0::2] | levels[:, :, 1::2] << 4
+    return np.hstack([np.array(tags, "<u2").view(np.uint8), rows.reshape(_BUCKETS, -1)])
+
+
+def _mixed(key: int) -> int:
+    """The key of a context: `contexts.compute_keys`, its last lines."""
+    key = key * contexts.KEY_1 & contexts.MASK_32
+    key = (key ^ key >> 15) * contexts.KEY_2 & contexts.MASK_32
+    return key ^ key >> 13
+
+
+def _place(key: int, salt: int, tags: Sequence[list[int]]) -> tuple[int, int] | None:
+    """Take a slot for a row as `placing.place` does; return bucket and slot, if one is free."""
+    mixed = (key + salt * contexts.SALT_STEP) * contexts.SALT_1 & contexts.MASK_32
+    hash_ = mixed ^ mixed >> 16
+    tag = hash_ & 0xFFFF or 1
+    for bucket in (key * _BUCKETS >> 32, hash_ * _BUCKETS >> 32):
+        slots = tags[bucket]
+        if tag in slots[: ngram.BUCKET_ROWS]:
+            return None
+        if 0 in slots[: ngram.BUCKET_ROWS]:
+            slot = slots.index(0)
+            slots[slot] = tag
+            return bucket, slot
+        slots[6 + (tag >> 4 & 1)] |= 1 << (tag & 15)
+    return None

@@ -1,0 +1,1 @@
+"""lmarc for other libraries. Each module imports the library it serves."""

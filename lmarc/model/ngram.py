@@ -1,0 +1,258 @@
+"""An n-gram model in memory: buckets of static rows, and the profiles that chunks start from.
+
+spec/v1/model-file.md says how the arrays stand in the file, spec/v1/ngram.md what they mean.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lmarc.errors import ModelError
+from lmarc.kernels import contexts, match, ngram
+from lmarc.model import file
+
+__all__ = [
+    "MAX_BUCKETS",
+    "MAX_PROFILES",
+    "PROFILE_ARRAYS",
+    "RANGES",
+    "NgramModel",
+    "Scratch",
+    "aligned",
+    "filled",
+    "flat",
+    "thread_scratch",
+]
+
+# Section -> dtype and shape of one profile's part.
+PROFILE_ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
+    "rates": ("<i4", (2, ngram.N_COUNTS)),
+    "limits": ("<i4", (16,)),
+    "mixer_rates": ("<i4", (32,)),
+    "sets": ("<i4", (ngram.N_SETS, 16)),
+    "bytes": ("<i4", (ngram.N_BYTE_VECTORS, 16)),
+    "confidences": ("<i4", (2, ngram.N_CONFIDENCES, 16)),
+    "hits": ("<i4", (match.N_LENGTHS,)),
+}
+# Values that keep the kernels inside their arrays, and 16-bit factors inside 16 bits.
+RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "rates": (0, 65535),
+    "limits": (1, ngram.COUNT_MASK),
+    "mixer_rates": (0, 4095),
+    "hits": (0, 65535),
+}
+MAX_SHARE: Final = 32767  # of `rates`, first half
+MAX_PROFILES: Final = 256
+MAX_BUCKETS: Final = 1 << 22  # 256 MiB
+LINE: Final = 64  # bytes of a cache line
+UNIFORM: Final = ngram.ROW_START
+
+Array = npt.NDArray[Any]
+
+
+class NgramModel:
+    """Static tables and profiles, read-only and safe to share between threads.
+
+    Parameters
+    ----------
+    buckets : uint8, shape (n_buckets, 64)
+        As `lmarc.kernels.ngram` reads them.
+    profiles : mapping of str to int32 arrays
+        For each name of PROFILE_ARRAYS its array, the profiles along the first axis.
+    spare : bool
+        Whether `buckets` has one more, all zeros: where lookups that find nothing read. A copy with
+        such a bucket is made otherwise.
+    """
+
+    def __init__(
+        self, buckets: Array, profiles: Mapping[str, Array], *, spare: bool = False
+    ) -> None:
+        if not spare:
+            padded = aligned((len(buckets) + 1, ngram.BUCKET_SIZE), np.uint8)
+            padded[:-1] = buckets
+            buckets = padded
+        self._buckets = buckets.reshape(-1)
+        self._buckets.flags.writeable = False
+        self.profiles = dict(profiles)
+        self.profile_count = len(profiles["hits"])
+        self._static = [self._static_of(number) for number in range(self.profile_count)]
+
+    @property
+    def bucket_count(self) -> int:
+        """How many buckets of 64 bytes the static tables have."""
+        return len(self._buckets) // ngram.BUCKET_SIZE - 1
+
+    def _static_of(self, number: int) -> ngram.Static:
+        parts = (self.profiles[name][number] for name in ("rates", "limits", "mixer_rates"))
+        return ngram.Static(
+            self._buckets, self._buckets.view(np.uint16), *(flat(part) for part in parts)
+        )
+
+    def static(self, profile: int) -> ngram.Static:
+        """Return the read-only arrays that a chunk of this profile uses."""
+        return self._static[profile]
+
+    def weights(self, profile: int) -> ngram.Weights:
+        """Return a fresh copy of what a chunk of this profile starts from and changes."""
+        names = ("sets", "bytes", "confidences", "hits")
+        return ngram.Weights(*(_aligned_copy(self.profiles[name][profile]) for name in names))
+
+    @classmethod
+    def parse(cls, data: bytes | memoryview) -> NgramModel:
+        """Return the model that a file holds.
+
+        Raises
+        ------
+        ModelError
+            When the file is no n-gram model, or its arrays do not fit each other.
+        """
+        sections = file.unpack(data, file.KIND_NGRAM)
+        expected = ("card", *_TABLE, *PROFILE_ARRAYS)
+        if tuple(sections) != expected:
+            found = ", ".join(sections)
+            raise ModelError(f"n-gram model has sections {found}; expected {', '.join(expected)}")
+        counts = np.frombuffer(sections["counts"], np.uint8)
+        if not 0 < len(counts) <= MAX_BUCKETS:
+            raise ModelError(f"n-gram model has {len(counts)} buckets, expected 1 to {MAX_BUCKETS}")
+        total = int(counts.sum())
+        sizes = {"spills": 4 * len(counts), "tags": 2 * total, "rows": 8 * total}
+        for name, size in sizes.items():
+            if len(sections[name]) != size:
+                raise ModelError(
+                    f"section {name} of an n-gram model holds {len(sections[name])} bytes, "
+                    f"expected {size}"
+                )
+        if counts.max() > ngram.BUCKET_ROWS:
+            raise ModelError(
+                f"section counts of an n-gram model exceeds {ngram.BUCKET_ROWS} rows a bucket"
+            )
+        profiles = {}
+        count = len(sections["hits"]) // (4 * match.N_LENGTHS)
+        if not 0 < count <= MAX_PROFILES:
+            raise ModelError(f"n-gram model has {count} profiles, expected 1 to {MAX_PROFILES}")
+        for name, (dtype, shape) in PROFILE_ARRAYS.items():
+            if len(sections[name]) != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
+                raise ModelError(
+                    f"section {name} of an n-gram model does not hold {count} profiles"
+                )
+            array = np.frombuffer(sections[name], dtype).reshape(count, *shape)
+            profiles[name] = array.astype(np.int32)
+        for name, (lowest, highest) in RANGES.items():
+            low, high = profiles[name].min(), profiles[name].max()
+            if low < lowest or high > highest:
+                raise ModelError(
+                    f"section {name} of an n-gram model holds {low} to {high}, "
+                    f"expected {lowest} to {highest}"
+                )
+        if profiles["rates"][:, 0].max() > MAX_SHARE:
+            raise ModelError(f"section rates of an n-gram model has a share above {MAX_SHARE}")
+        return cls(_buckets_of(counts, sections), profiles, spare=True)
+
+    def pack(self, card: bytes) -> bytes:
+        """Return the canonical file of this model. `card` is its model card, JSON text."""
+        buckets = self._buckets.reshape(-1, ngram.BUCKET_SIZE)[:-1]
+        tags = buckets[:, :12].copy().view("<u2")
+        rows = buckets[:, ngram.ROWS_AT :].reshape(len(buckets), ngram.BUCKET_ROWS, 8)
+        counts = filled(rows)
+        used = np.arange(ngram.BUCKET_ROWS) < counts[:, None]
+        sections = {
+            "card": card,
+            "counts": counts.tobytes(),
+            "spills": buckets[:, 12:16].tobytes(),
+            "tags": tags[used].tobytes(),
+            "rows": rows[used].tobytes(),
+        }
+        for name, (dtype, _) in PROFILE_ARRAYS.items():
+            sections[name] = self.profiles[name].astype(dtype).tobytes()
+        return file.pack(file.KIND_NGRAM, sections)
+
+
+_TABLE: Final = ("counts", "spills", "tags", "rows")
+
+
+def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """Return zeros that begin at a cache line, so that a bucket or a pair of rows is one line."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape)) * kind.itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    return memory[first : first + size].view(kind).reshape(shape)
+
+
+def _aligned_copy(array: Array) -> Array:
+    copy = aligned(array.size, array.dtype)
+    copy[:] = array.reshape(-1)
+    return copy
+
+
+def flat(array: Array) -> Array:
+    """Return an int32 array in one dimension."""
+    return np.ascontiguousarray(array, np.int32).reshape(-1)
+
+
+def filled(rows: Array) -> Array:
+    """Return how many slots of each bucket are in use: uint8. A used row is never all zeros."""
+    used: Array = (rows != 0).any(axis=2).sum(axis=1).astype(np.uint8)
+    return used
+
+
+def _buckets_of(counts: Array, sections: Mapping[str, bytes]) -> Array:
+    """Return uint8, shape (n_buckets + 1, 64), the last all zeros. Bytes move by the row."""
+    buckets = aligned((len(counts) + 1, ngram.BUCKET_SIZE), np.uint8)
+    inner = buckets[:-1]
+    used = np.arange(ngram.BUCKET_ROWS) < counts[:, None]
+    inner.view("<u2")[:, : ngram.BUCKET_ROWS][used] = np.frombuffer(sections["tags"], "<u2")
+    inner.view("<u4")[:, 3] = np.frombuffer(sections["spills"], "<u4")
+    inner.view("<u8")[:, ngram.ROWS_AT // 8 :][used] = np.frombuffer(sections["rows"], "<u8")
+    return buckets
+
+
+class Scratch:
+    """One worker's memory for dynamic tables, kept between chunks; not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._states: dict[tuple[int, int], ngram.State] = {}
+
+    def state(self, bits: int, match_bits: int) -> ngram.State:
+        """Return arrays for tables of `1 << bits` rows and `1 << match_bits` positions."""
+        if (bits, match_bits) not in self._states:
+            self._states = {(bits, match_bits): _new_state(bits, match_bits)}
+        return self._states[bits, match_bits]
+
+
+def _new_state(bits: int, match_bits: int) -> ngram.State:
+    rows = aligned(((ngram.N_DYNAMIC << bits) + 1, 16), np.uint16)
+    rows[-1] = UNIFORM
+    small = {
+        "keys": np.uint32, "hashes": np.uint32, "freqs": np.int32, "sums": np.int32,
+        "weights": np.int32, "at": np.int32, "sources": np.int32, "counts": np.int32,
+        "confidences": np.int32,
+    }  # fmt: skip
+    return ngram.State(
+        rows=rows.reshape(-1),
+        metas=aligned(ngram.N_DYNAMIC << (bits - 1), np.uint32),
+        positions=aligned(1 << match_bits, np.int32),
+        cursor=np.zeros(contexts.N_CURSOR, np.int64),
+        fields=np.zeros(contexts.N_FIELDS, np.int32),
+        matcher=np.zeros(match.N_MATCHER, np.int64),
+        homes=np.zeros(ngram.N_STATIC, np.int64),
+        inputs=aligned(256, np.int16),
+        chosen=np.zeros(ngram.N_CHOSEN, np.int64),
+        **{name: aligned(16, dtype) for name, dtype in small.items()},
+    )
+
+
+_LOCAL = threading.local()
+
+
+def thread_scratch() -> Scratch:
+    """Return this thread's scratch memory."""
+    if not hasattr(_LOCAL, "scratch"):
+        _LOCAL.scratch = Scratch()
+    scratch: Scratch = _LOCAL.scratch
+    return scratch

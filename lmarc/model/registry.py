@@ -1,0 +1,210 @@
+"""Where models are found: by SHA-256, in memory, in files named by hand, on a path, in the package.
+
+No address is ever followed: a model comes from the archive that embeds it or from a disk that the
+user trusts. Each is read once per process. Importing this module loads no kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lmarc.errors import ModelError, ModelMismatchError, ModelNotFoundError
+from lmarc.model import file
+
+if TYPE_CHECKING:
+    from lmarc.model.ngram import NgramModel
+
+__all__ = [
+    "DEFAULT_NGRAM",
+    "MODEL_PATH",
+    "ModelFile",
+    "find_bytes",
+    "locate",
+    "ngram_model",
+    "shipped",
+    "shipped_path",
+]
+
+MODEL_PATH: Final = "LMARC_MODEL_PATH"  # folders and files, os.pathsep between them
+SUFFIX: Final = ".lmmodel"
+MISSING_FOR: Final = 2.0  # seconds in which a model that was not found is not sought again
+PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
+
+# SHA-256 -> file in the package. A model that shipped once is never changed, only superseded.
+SHIPPED: Final[dict[str, str]] = {
+    "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
+}
+DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")
+
+_LOCK = threading.Lock()
+
+
+class ModelFile(NamedTuple):
+    """A model to write with."""
+
+    sha256: bytes
+    size: int  # bytes
+    path: str | None  # None: shipped, so each machine has it at a place of its own
+
+
+def shipped_path(sha256: str) -> Path:
+    """Return where the package keeps a model that it ships."""
+    return PACKAGE_FOLDER / SHIPPED[sha256]
+
+
+def shipped(name: str) -> bytes:
+    """Return the SHA-256 of the shipped model that a codec uses by default.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When this installation has none.
+    """
+    if name != "ngram" or not DEFAULT_NGRAM:
+        raise ModelNotFoundError(
+            f"no model for the {name} codec comes with this installation; "
+            "name the file of one with --model"
+        )
+    return bytes.fromhex(DEFAULT_NGRAM)
+
+
+def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> ModelFile:
+    """Return the model that a codec writes with: the one at `path`, or the shipped one.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When there is no such file.
+    ModelError
+        When it is no model of this kind.
+    """
+    if path is None:
+        sha256 = shipped(name)
+        found = shipped_path(sha256.hex())
+        try:
+            return ModelFile(sha256, found.stat().st_size, None)
+        except OSError as exc:
+            raise _unreadable(found, exc) from exc
+    data = _read(Path(path))
+    try:
+        file.check(data, kind)
+    except ModelError as exc:
+        raise ModelError(f"{path}: {exc}") from exc
+    return ModelFile(hashlib.sha256(data).digest(), len(data), os.path.abspath(path))
+
+
+def find_bytes(sha256: bytes, path: str | None = None) -> bytes:
+    """Return the file of the model with this SHA-256.
+
+    It is sought at `path`, in the package and on `LMARC_MODEL_PATH`.
+
+    Raises
+    ------
+    ModelMismatchError
+        When it is nowhere, and the file at `path`, or the shipped one, has another digest.
+    ModelNotFoundError
+        When it is nowhere; the message says where it was sought.
+    """
+    places = [Path(path)] if path is not None else []
+    if sha256.hex() in SHIPPED:
+        places.append(shipped_path(sha256.hex()))
+    reason: ModelError | None = None
+    for place in places:
+        try:
+            return _checked(place, sha256)
+        except ModelError as exc:
+            reason = reason or exc
+    for place in _candidates():
+        try:
+            return _checked(place, sha256)
+        except ModelError:
+            continue
+    sought = os.environ.get(MODEL_PATH) or "(not set)"
+    raise reason or ModelNotFoundError(
+        f"model {sha256.hex()} is not in the archive, in the package or in {MODEL_PATH} {sought}; "
+        "name its file with --model"
+    )
+
+
+def _unreadable(path: Path, exc: OSError) -> ModelNotFoundError:
+    return ModelNotFoundError(f"model {path} cannot be read: {exc.strerror}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _checked(path: Path, sha256: bytes) -> bytes:
+    data = _read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256.hex():
+        raise ModelMismatchError(f"model {path} has SHA-256 {found}, expected {sha256.hex()}")
+    return data
+
+
+def _candidates() -> Iterator[Path]:
+    for place in filter(None, os.environ.get(MODEL_PATH, "").split(os.pathsep)):
+        path = Path(place)
+        if path.is_dir():
+            yield from sorted(path.glob(f"*{SUFFIX}"))
+        elif path.is_file():
+            yield path
+
+
+def ngram_model(
+    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+) -> NgramModel:
+    """Return the n-gram model with this SHA-256, parsed once per process.
+
+    Parameters
+    ----------
+    sha256 : bytes
+        Digest of the model's file.
+    data : bytes, optional
+        The file itself, where the archive embeds it (its digest was checked there).
+    path : str, optional
+        A file to look at before anything else.
+    size : int, optional
+        Bytes that the file has, where the archive says so.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be found or read.
+    """
+    from lmarc.model.ngram import NgramModel
+
+    with _LOCK:
+        if sha256 not in _PARSED:
+            content = data if data is not None else _find_once(sha256, path)
+            _PARSED[sha256] = (NgramModel.parse(content), len(content))
+        model, found = _PARSED[sha256]
+    if size is not None and size != found:
+        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    return model
+
+
+def _find_once(sha256: bytes, path: str | None) -> bytes:
+    """As `find_bytes`; what is missing for one chunk is not sought again for each of the others."""
+    key = (sha256, path, os.environ.get(MODEL_PATH))
+    since, known = _MISSING.get(key, (0.0, None))
+    if known is not None and time.monotonic() - since < MISSING_FOR:
+        raise type(known)(*known.args)
+    try:
+        return find_bytes(sha256, path)
+    except ModelError as exc:
+        _MISSING[key] = (time.monotonic(), exc)
+        raise
+
+
+_PARSED: Final[dict[bytes, tuple[NgramModel, int]]] = {}
+_MISSING: Final[dict[tuple[bytes, str | None, str | None], tuple[float, ModelError]]] = {}

@@ -1,0 +1,1 @@
+"""Content classes of members, and how members are packed into chunks and groups."""

@@ -1,0 +1,1 @@
+"""Train models from text; nothing that reads or writes archives imports this."""

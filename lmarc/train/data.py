@@ -1,0 +1,171 @@
+"""Read training text: folders, files, Parquet columns, JSONL fields and lmarc archives.
+
+A document's *domain* is the source it came from; its part (tables, mixture or held out) is decided
+by a hash of its name and content, so that adding a source moves no document of another.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lmarc.errors import ModelError
+
+__all__ = ["PARTS", "Corpus", "Document", "documents", "gather"]
+
+PARTS: Final = ("tables", "mixture", "held out")
+_SHARES: Final = (0.74, 0.96, 1.0)  # upper ends
+_BATCH: Final = 256  # rows of Parquet read at a time
+_SPLIT: Final = 1 << 20  # bytes; a document much larger than this is dealt out in pieces
+_LITTLE: Final = 32 << 20  # bytes of text in all, below which pieces are smaller
+_LITTLE_SPLIT: Final = 32 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text: the domain it belongs to, its name there, and its bytes."""
+
+    domain: str
+    name: str
+    text: bytes
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Text sorted into parts: part -> domain -> texts, in the order of their hashes."""
+
+    texts: dict[str, dict[str, list[bytes]]] = field(default_factory=dict)
+    size: int = 0  # bytes in all
+    digest: str = ""  # SHA-256 over all documents: names what was made from them
+
+    def part(self, name: str) -> dict[str, bytes]:
+        """Return the text of one part, joined by domain."""
+        return {domain: b"".join(texts) for domain, texts in self.texts.get(name, {}).items()}
+
+
+def documents(
+    paths: Sequence[str], column: str = "text", text_field: str = "text"
+) -> Iterator[Document]:
+    """Yield every document below `paths`, in a fixed order.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Folders (all files below), files, `.parquet` files (a document for each row of `column`),
+        `.jsonl` files (for each line's `text_field`, or the whole line where it has none) and
+        `.lmarc` archives (for each file).
+    column, text_field : str
+
+    Raises
+    ------
+    OSError
+        A path that is not there.
+    ModelError
+        A Parquet file without `column`.
+    """
+    for path in paths:
+        for file in _files(Path(path)):
+            yield from _documents_of(file, column, text_field)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.is_file() and not file.is_symlink():
+                yield file
+
+
+def _documents_of(file: Path, column: str, text_field: str) -> Iterator[Document]:
+    if file.suffix == ".parquet":
+        yield from _parquet(file, column)
+    elif file.suffix == ".jsonl":
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines):
+                yield Document(file.stem, str(number), _line_text(line, text_field))
+    elif file.suffix == ".lmarc":
+        import lmarc
+
+        with lmarc.open(file) as archive:
+            for member in archive:
+                if member.is_file():
+                    yield Document(file.stem, member.name, archive.read(member.path))
+    else:
+        yield Document(file.parent.name, file.name, file.read_bytes())
+
+
+def _parquet(file: Path, column: str) -> Iterator[Document]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file)
+    names = table.schema_arrow.names
+    if column not in names:
+        raise ModelError(f"{file} has columns {', '.join(names)}, not {column}")
+    number = 0
+    for batch in table.iter_batches(batch_size=_BATCH, columns=[column]):
+        for value in batch.column(0):
+            text = value.as_py()
+            if text:
+                data = text if isinstance(text, bytes) else str(text).encode()
+                yield Document(file.stem, str(number), data)
+            number += 1
+
+
+def _line_text(line: bytes, text_field: str) -> bytes:
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        return line
+    value = row.get(text_field) if isinstance(row, dict) else None
+    return value.encode() if isinstance(value, str) else line
+
+
+def gather(found: Iterable[Document], limit: int) -> Corpus:
+    """Sort documents into parts, without duplicates, up to `limit` bytes.
+
+    Large documents are dealt out in pieces of a mebibyte, smaller ones where there is little text,
+    so that a single file can be trained on.
+    """
+    corpus = Corpus()
+    seen: set[bytes] = set()
+    kept: deque[tuple[str, bytes, bytes]] = deque()  # domain, digest, text
+    total = hashlib.sha256()
+    for document in found:
+        if corpus.size >= limit:
+            break
+        digest = hashlib.sha256(document.text).digest()
+        if digest in seen or not document.text:
+            continue
+        seen.add(digest)
+        total.update(digest)
+        corpus.size += len(document.text)
+        kept.append((document.domain, digest, document.text))
+    split = _SPLIT if corpus.size >= _LITTLE else _LITTLE_SPLIT
+    keyed: dict[tuple[str, str], list[tuple[bytes, bytes]]] = {}
+    while kept:
+        domain, digest, whole = kept.popleft()
+        pieces = range(0, len(whole), split) if len(whole) > 4 * split else (0,)
+        for start in pieces:
+            text = whole[start : start + split] if len(pieces) > 1 else whole
+            key = hashlib.sha256(digest + start.to_bytes(8, "little")).digest()
+            share = int.from_bytes(key[:4], "big") / 2**32
+            part = next(name for name, end in zip(PARTS, _SHARES, strict=True) if share < end)
+            keyed.setdefault((part, domain), []).append((key, text))
+    for (part, domain), pairs in keyed.items():
+        pairs.sort(key=lambda pair: pair[0])
+        corpus.texts.setdefault(part, {})[domain] = [text for _, text in pairs]
+    corpus.digest = total.hexdigest()
+    return corpus

@@ -1,0 +1,95 @@
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import lmarc
+from lmarc.archive import fetch
+from lmarc.archive.fetch import decode_rows
+from lmarc.codec.base import CodecSettings
+from lmarc.codec.choose import encode_chunk
+from tests.archive.samples import make, noise, text
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> lmarc.Archive:
+    """Return an archive with a dictionary."""
+    record = b'{"user": "%s", "status": "pending", "currency": "EUR", "note": "%s"}\n'
+    members = {
+        str(n): b"".join(record % (noise(n * k, 4).hex().encode(), text(k, 30)) for k in range(40))
+        for n in range(300)
+    }
+    path = make(tmp_path_factory.mktemp("archive") / "a", members, chunk_size=4096)
+    return lmarc.open(path)
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_any_executor_decodes_in_order(
+    kind: str, archive: lmarc.Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_BATCH", 20_000)
+    count = len(archive.chunks())
+    assert len(archive.models()) == 1
+    expected = archive.chunk_reader.contents(range(count))
+    pools: dict[str, Executor] = {
+        "threads": ThreadPoolExecutor(2),
+        "processes": ProcessPoolExecutor(1, mp_context=get_context("spawn")),
+    }
+    with pools[kind] as executor:
+        found = archive.decode_chunks(range(count), executor=executor)
+        for number, content in enumerate(found):
+            assert not isinstance(content, lmarc.LmarcError)
+            assert bytes(content) == expected[number]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content_size": 1},
+        {"codec": 0},
+        {"model_slot": 0xFFFF},
+        {"content_class": 0},
+        {"payload_checksum": 0},
+        {"content_checksum": 0},
+        {"number": 7},
+    ],
+)
+def test_a_record_must_be_what_its_row_says(change: dict[str, int], archive: lmarc.Archive) -> None:
+    (row,) = archive.chunk_reader.rows([3])
+    assert row.codec == 2
+    arguments = (archive.ending.archive_tag, [1], {0: archive.model(0)})
+    (content,) = decode_rows(archive.source, [row], *arguments)
+    assert isinstance(content, bytes)
+    (error,) = decode_rows(archive.source, [row._replace(**change)], *arguments)
+    assert isinstance(error, lmarc.CorruptError)
+    assert error.offset == row.offset
+
+
+def test_a_source_that_fails_is_the_error_of_each_chunk(archive: lmarc.Archive) -> None:
+    rows = archive.chunk_reader.rows([3, 4])
+    beyond = [row._replace(offset=archive.size) for row in rows]
+    contents = decode_rows(archive.source, beyond, 0, [1], {})
+    assert [type(content) for content in contents] == [lmarc.SourceError] * 2
+
+
+def test_batches_hold_a_bounded_content(
+    archive: lmarc.Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_BATCH", 10_000)
+    sizes = archive.index.chunk_content_sizes
+    batches = list(archive.chunk_reader.batches(range(len(sizes))))
+    assert [chunk for batch in batches for chunk in batch] == list(range(len(sizes)))
+    assert all(len(batch) == 1 or sizes[batch].sum() <= 10_000 for batch in batches)
+    assert max(map(len, batches)) > 1
+
+
+def test_a_member_costs_its_chunk_and_once_its_model(
+    archive: lmarc.Archive, tmp_path: Path
+) -> None:
+    fresh = lmarc.open(archive.url)
+    entry = fresh.info("7").number
+    chunks = fresh.index.pieces_of(entry, 0, 1).chunk.tolist()
+    rows = fresh.chunk_reader.rows(chunks)
+    assert {row.model_slot for row in rows} <= {0, 0xFFFF}
+    assert encode_chunk(fresh.read("7"), 1, CodecSettings()).content_size == len(fresh.read("7"))

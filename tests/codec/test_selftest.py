@@ -1,0 +1,71 @@
+"""A machine that codes otherwise is noticed before it writes."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+import lmarc
+from lmarc.codec import ngram, selftest, vectors
+from lmarc.errors import SelfTestError
+
+
+def test_every_vector_gives_its_constant() -> None:
+    outcomes = selftest.selftest()
+    assert [outcome for outcome in outcomes if not outcome.ok] == []
+    assert {outcome.name for outcome in outcomes} == set(vectors.INPUTS)
+    assert {outcome.codec for outcome in outcomes} == set(selftest.CODECS)
+
+
+def test_a_compiled_self_test_takes_less_than_two_seconds() -> None:
+    selftest.warmup()
+    start = time.process_time()
+    selftest.selftest()
+    assert time.process_time() - start < 2
+
+
+@pytest.fixture
+def unsound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose coder gives something else."""
+    wrong = {"ngram": dict.fromkeys(vectors.INPUTS, "0" * 32)}
+    monkeypatch.setattr(selftest, "EXPECTED", wrong)
+    monkeypatch.setattr(selftest, "_SOUND", set())
+
+
+@pytest.mark.usefixtures("unsound")
+def test_nothing_is_written_with_an_unsound_coder(tmp_path: Path, model_file: Path) -> None:
+    with (
+        pytest.raises(SelfTestError, match=r"expected 0000.*--preset fast"),
+        lmarc.Writer(tmp_path / "a", preset="balanced", model=model_file) as writer,
+    ):
+        writer.add_bytes("text", vectors.prose("a", 5000))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("unsound")
+def test_an_unsound_coder_does_not_hinder_what_needs_none(tmp_path: Path, model_file: Path) -> None:
+    with lmarc.Writer(tmp_path / "a", preset="balanced", model=model_file) as writer:
+        writer.add_bytes("noise", vectors.noise("a", 5000))
+    with lmarc.Writer(tmp_path / "b", preset="fast") as writer:
+        writer.add_bytes("text", vectors.prose("a", 5000))
+
+
+def test_a_sound_coder_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "_SOUND", set())
+    selftest.ensure("ngram")
+    monkeypatch.setattr(selftest, "selftest", None)
+    selftest.ensure("ngram")
+
+
+def test_a_decoder_that_gives_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngram, "decompress_with", lambda model, payload, size: bytes(size))
+    (outcome,) = selftest.selftest(["prose-3"])
+    assert not outcome.ok
+    assert "does not decode" in outcome.found
+
+
+def test_warming_up_twice_compiles_nothing_the_second_time() -> None:
+    first, second = selftest.warmup(), selftest.warmup()
+    assert second.kernels > 0
+    assert second.folder == first.folder
+    assert second.compiled == first.compiled

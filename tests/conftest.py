@@ -1,0 +1,75 @@
+"""What tests of several layers share: an S3 server that logs its requests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from tools.benchmarks._s3 import RequestLog, s3_server
+
+if TYPE_CHECKING:
+    from tests.tiny import TinyModel
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A new bucket: `url` without a slash at its end, what s3fs needs, the server's log."""
+
+    url: str
+    storage_options: dict[str, Any]
+    log: RequestLog
+
+
+@pytest.fixture(scope="session")
+def s3_log() -> Iterator[RequestLog]:
+    """Serve S3 on the loopback for the whole session."""
+    with s3_server() as log:
+        yield log
+
+
+@pytest.fixture
+def bucket(s3_log: RequestLog) -> Bucket:
+    """Return a new bucket; the log is empty."""
+    import fsspec
+
+    name = f"bucket-{uuid4().hex}"
+    fsspec.filesystem("s3", **s3_log.storage_options).mkdir(name)
+    s3_log.clear()
+    return Bucket(f"s3://{name}", s3_log.storage_options, s3_log)
+
+
+@pytest.fixture
+def s3_environment(s3_log: RequestLog) -> dict[str, str]:
+    """Return environment variables that lead every AWS client to a server with `s3://bucket`."""
+    import fsspec
+
+    store = fsspec.filesystem("s3", **s3_log.storage_options)
+    if not store.exists("bucket"):
+        store.mkdir("bucket")
+    return {
+        "AWS_ENDPOINT_URL": s3_log.endpoint,
+        "AWS_ACCESS_KEY_ID": s3_log.storage_options["key"],
+        "AWS_SECRET_ACCESS_KEY": s3_log.storage_options["secret"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a small n-gram model."""
+    from lmarc.codec.vectors import small_model
+
+    path = tmp_path_factory.mktemp("models") / "small.lmmodel"
+    path.write_bytes(small_model().pack(b"{}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> "TinyModel":
+    """Return an n-gram model trained in seconds on text of `tests.tiny`."""
+    from tests import tiny
+
+    return tiny.trained(tmp_path_factory.mktemp("tiny-model"))

@@ -1,0 +1,78 @@
+"""Kernels around the steps that other kernels inline, so that tests can call them one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lmarc.kernels import contexts, match, mixture
+from lmarc.kernels._jit import kernel
+from lmarc.kernels._vector import load_i32, store_i32
+
+
+@kernel
+def keys_after(text: Any, cursor: Any, fields: Any, keys: Any) -> None:
+    """Write the keys of the byte behind `text`."""
+    contexts.reset(cursor, fields)
+    for position in range(len(text)):
+        contexts.advance(cursor, fields, position, text[position])
+    contexts.compute_keys(cursor, fields, text, len(text), keys)
+
+
+@kernel
+def rows_of(keys: Any, salt: Any, rows: Any) -> None:
+    """Write the hashes of keys."""
+    contexts.compute_rows(keys, salt, rows)
+
+
+@kernel
+def walk_matches(matcher: Any, positions: Any, text: Any, slots: Any, found: Any) -> None:
+    """Write size and guess before each byte of `text`."""
+    for position in range(len(text)):
+        match.find(matcher, positions, text, position, slots[position])
+        found[position, 0] = matcher[match.MATCH_SIZE]
+        found[position, 1] = matcher[match.GUESS]
+        match.advance(matcher, text[position])
+
+
+@kernel
+def length_bucket(size: Any) -> int:
+    """Return the length that stands for a size."""
+    return match.length_bucket(size)
+
+
+@kernel
+def log2(values: Any, out: Any) -> None:
+    """Write `mixture.log2` of sixteen values."""
+    store_i32(out, 0, mixture.log2(load_i32(values, 0)))
+
+
+@kernel
+def exp2(values: Any, out: Any) -> None:
+    """Write `mixture.exp2` of sixteen values."""
+    store_i32(out, 0, mixture.exp2(load_i32(values, 0)))
+
+
+@kernel
+def scaled(values: Any, out: Any) -> None:
+    """Write `mixture.scaled` of sixteen values."""
+    store_i32(out, 0, mixture.scaled(load_i32(values, 0)))
+
+
+@kernel
+def freqs_of(inputs: Any, weights: Any, out: Any) -> None:
+    """Write the freqs of a mixture."""
+    freqs, sums = mixture.freqs_of(inputs, weights)
+    store_i32(out, 0, freqs)
+    store_i32(out, 16, sums)
+
+
+@kernel
+def weight_steps(inputs: Any, freqs: Any, symbol: Any, rate: Any, out: Any) -> None:
+    """Write how far weights move."""
+    store_i32(out, 0, mixture.weight_steps(inputs, load_i32(freqs, 0), symbol, rate))
+
+
+@kernel
+def move(weights: Any, at: Any, steps: Any) -> None:
+    """Add steps to a weight vector."""
+    mixture.move(weights, at, load_i32(steps, 0))

@@ -1,0 +1,148 @@
+"""Vector operations mean the same compiled and in plain NumPy, on any lanes."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lmarc.kernels import _vector as ops
+from lmarc.kernels import _vector_plain
+from lmarc.kernels._jit import PLAIN, kernel
+
+Array = npt.NDArray[Any]
+LANES = np.arange(16)
+
+
+def operations(a: Any, b: Any, small: Any, shifts: Any, values: Any, out: Any, rows: Any) -> None:
+    """Store what each operation makes of two vectors, one vector a row of `out`."""
+    v, w = ops.load_i32(a, 0), ops.load_i32(b, 0)
+    s, t = ops.load_i32(small, 0), ops.load_i32(small, 16)
+    ops.store_i32(out, 0, v + w)
+    ops.store_i32(out, 16, v - w)
+    ops.store_i32(out, 32, v * w)
+    ops.store_i32(out, 48, v & w)
+    ops.store_i32(out, 64, v ^ w)
+    ops.store_i32(out, 80, v + 77)
+    ops.store_i32(out, 96, v - 77)
+    ops.store_i32(out, 112, v * 0x2C1B3C6D)
+    ops.store_i32(out, 128, v >> 5)
+    ops.store_i32(out, 144, v & 0xFFFF)
+    ops.store_i32(out, 160, v ^ -1)
+    ops.store_i32(out, 176, v >> ops.load_i32(shifts, 0))
+    ops.store_i32(out, 192, ops.lshr(v, ops.load_i32(shifts, 0)))
+    ops.store_i32(out, 208, ops.minimum(v, w))
+    ops.store_i32(out, 224, ops.maximum(v, w))
+    ops.store_i32(out, 240, ops.mul16(s, t))
+    ops.store_i32(out, 256, ops.equal(s & 3, t & 3))
+    ops.store_i32(out, 272, ops.less(v, w))
+    ops.store_i32(out, 288, ops.either(v, w, s))
+    ops.store_i32(out, 304, ops.prefix_sums(v))
+    ops.store_i32(out, 320, ops.largest(v))
+    ops.store_i32(out, 336, ops.splat(values[0]))
+    ops.store_i32(out, 352, ops.splat_at(a, 3))
+    ops.store_i32(out, 368, ops.one_hot(values[1], values[0]))
+    ops.store_i32(out, 416, ops.gather(a, s & 31))
+    ops.store_i32(out, 432, ops.maxima(rows, 16))
+    ops.store_i32(out, 448, ops.dots(rows, 16, t >> 2))
+    ops.store_i32(out, 464, ops.exponent_and_fraction((v & 0xFFFFFF) + 1 - (v & 1)))
+    out[480] = ops.total(s)
+    out[482] = ops.mask_bits(s & 1)
+    out[483] = ops.count_at_most(s, values[2])
+    out[484] = ops.bit_length(values[3])
+    out[485] = ops.bit_length(0)
+    out[486] = ops.unsigned_product_high(values[3], values[4])
+
+
+def memory(
+    u16: Any, i16: Any, nibbles: Any, spread: Any, places: Any, out: Any, narrow: Any
+) -> None:
+    """Load and store narrow lanes, find values, scatter."""
+    ops.store_i32(out, 0, ops.load_u16(u16, 5))
+    ops.store_i32(out, 16, ops.load_i16(i16, 5))
+    ops.store_i32(out, 32, ops.load_nibbles(nibbles, 3))
+    ops.store_u16(narrow, 1, ops.load_i32(places, 16))
+    ops.scatter(spread, ops.load_i32(places, 0), ops.load_i32(places, 16))
+    ops.scatter_8(spread, ops.load_i32(places, 0) + 100, ops.load_i32(places, 16))
+    ops.prefetch(u16, 2)
+    for k in range(8):
+        out[48 + k] = ops.find_u16(u16, 8, u16[8 + k], 6)
+
+
+def plain(function: Any) -> Any:
+    """Return `function` with the plain operations."""
+    scope: dict[str, Any] = {**globals(), "ops": _vector_plain}
+    return FunctionType(function.__code__, scope)
+
+
+BOTH_OPERATIONS: list[Any] = [kernel(operations), plain(operations)]
+BOTH_MEMORY: list[Any] = [kernel(memory), plain(memory)]
+
+
+def random_lanes(seed: int) -> tuple[Array, ...]:
+    """Return arguments of `operations`, but `out`."""
+    random = np.random.default_rng(seed)
+    edges = np.array([0, 1, -1, (1 << 31) - 1, -(1 << 31), 65_535, -65_536, 1 << 24], np.int64)
+    wide = random.integers(-(1 << 31), 1 << 31, 64)
+    mixed = np.where(random.random(64) < 0.3, random.choice(edges, 64), wide).astype(np.int32)
+    small = random.integers(-(1 << 15), 1 << 15, 32).astype(np.int32)
+    shifts = random.integers(0, 32, 16).astype(np.int32)
+    high = (1 << 32) - 1
+    values = [int(wide[0]), seed % 16, int(small[0]), int(random.integers(0, high)), seed + 1]
+    rows = random.integers(-17_408, 17_409, 16 * 18).astype(np.int16)
+    return mixed[:32], mixed[32:], small, shifts, np.array(values, np.int64), rows
+
+
+@pytest.mark.skipif(PLAIN, reason="Numba is disabled")
+@pytest.mark.parametrize("seed", range(60))
+def test_compiled_operations_are_the_plain_ones(seed: int) -> None:
+    *arguments, rows = random_lanes(seed)
+    results = []
+    for function in BOTH_OPERATIONS:
+        out = np.zeros(500, np.int32)
+        function(*(argument.copy() for argument in arguments), out, rows)
+        results.append(out.tolist())
+    assert results[0] == results[1]
+
+
+@pytest.mark.skipif(PLAIN, reason="Numba is disabled")
+@pytest.mark.parametrize("seed", range(20))
+def test_compiled_memory_is_the_plain_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    u16 = random.integers(0, 1 << 16, 32).astype(np.uint16)
+    u16[8 + seed % 8] = u16[8]
+    i16 = random.integers(-(1 << 15), 1 << 15, 32).astype(np.int16)
+    nibbles = random.integers(0, 256, 16).astype(np.uint8)
+    places = np.concatenate([random.permutation(64)[:16], random.integers(-(1 << 31), 1 << 31, 16)])
+    results = []
+    for function in BOTH_MEMORY:
+        out, spread = np.zeros(64, np.int32), np.zeros(200, np.int32)
+        narrow = np.zeros(20, np.uint16)
+        function(u16, i16, nibbles, spread, places.astype(np.int32), out, narrow)
+        results.append((out.tolist(), spread.tolist(), narrow.tolist()))
+    assert results[0] == results[1]
+
+
+def test_both_kinds_offer_the_same_operations() -> None:
+    from lmarc.kernels import _vector_llvm
+
+    assert _vector_llvm.__all__ == _vector_plain.__all__
+    assert sorted(_vector_plain.__all__) == _vector_plain.__all__
+    assert all(hasattr(ops, name) for name in _vector_plain.__all__)
+
+
+def test_every_operation_is_compared() -> None:
+    used = {*operations.__code__.co_names, *memory.__code__.co_names}
+    assert set(_vector_plain.__all__) - used == {"store_i16"}  # stores as store_u16 does
+
+
+def test_the_logarithms_bits_are_exact_below_two_to_the_24() -> None:
+    values = np.array([1, 2, 3, 4095, 4096, 4097, (1 << 24) - 1, (1 << 23) + 1] * 2, np.int32)
+    found = _vector_plain.exponent_and_fraction(values)
+    expected = [
+        ((e := int(x).bit_length() - 1) << 12) + ((int(x) << 12 >> e) - 4096) for x in values
+    ]
+    assert found.tolist() == expected

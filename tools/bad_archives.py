@@ -1,0 +1,13 @@
+"""The unlawful archives of `fixtures/bad`: each breaks one rule, with every checksum right.
+
+A case is an error class of lmarc and a function that returns the bytes. The reference decoder
+refuses all of them.
+"""
+
+from tools import ngram_archives
+from tools.bad_records import HEADERS, MODELS, RECORDS
+from tools.bad_tables import GROUPS, TABLES, entry_cases
+
+__all__ = ["BAD"]
+
+BAD = HEADERS | RECORDS | MODELS | TABLES | GROUPS | entry_cases() | ngram_archives.BAD
