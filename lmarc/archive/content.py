@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Final
 
 from lmarc.archive.extractor import Extracted
@@ -101,12 +102,13 @@ def read_spans(
         return content
 
     recent = _Recent()
-    for chunk, start, end in _parts(archive, spans):
-        if chunk >= 0:
-            yield recent.get(chunk, fetch)[start:end]
-        else:
-            for at in range(start, end, len(_ZEROS)):
-                yield _ZEROS[: end - at]
+    with closing(decoded):
+        for chunk, start, end in _parts(archive, spans):
+            if chunk >= 0:
+                yield recent.get(chunk, fetch)[start:end]
+            else:
+                for at in range(start, end, len(_ZEROS)):
+                    yield _ZEROS[: end - at]
 
 
 def write_all(file: IO[bytes], data: memoryview) -> None:
@@ -320,8 +322,9 @@ def copy_stream(
     reader = StreamReader(stream, jobs=jobs, max_size=limit, model=path)
     output = _InOrder(file)
     member_count = 0
+    events = reader.events()
     try:
-        for event in reader.events():
+        for event in events:
             if isinstance(event, BeginEntry):
                 if selection.match(event.path) and event.type == FILE:
                     member_count += 1
@@ -337,6 +340,7 @@ def copy_stream(
             if max_size is not None and output.size > max_size:
                 raise LimitError(f"the members have more than {max_size:,} bytes")
     finally:
+        events.close()
         output.close()
     check_matched(selection)
     return Extracted(member_count, output.size)

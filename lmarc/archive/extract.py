@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -229,16 +230,16 @@ class _Contents:
         starts = np.searchsorted(self._chunk, chunks)
         ends = np.append(starts[1:], len(self._chunk))
         stored = self._archive.chunk_sizes()[chunks].cumsum()
-        decoded = self._archive.decode_chunks(chunks.tolist(), jobs=jobs)
         written = 0
-        for at in range(0, len(chunks), _CHUNKS):
-            first, last = starts[at], ends[min(at + _CHUNKS, len(chunks)) - 1]
-            self._begin(np.unique(self._entry[first:last]))
-            for place in range(at, min(at + _CHUNKS, len(chunks))):
-                content = next(decoded)
-                written += self._take(content, int(starts[place]), int(ends[place]))
-                if self._progress is not None:
-                    self._progress(int(stored[place]), written)
+        with closing(self._archive.decode_chunks(chunks.tolist(), jobs=jobs)) as decoded:
+            for at in range(0, len(chunks), _CHUNKS):
+                first, last = starts[at], ends[min(at + _CHUNKS, len(chunks)) - 1]
+                self._begin(np.unique(self._entry[first:last]))
+                for place in range(at, min(at + _CHUNKS, len(chunks))):
+                    content = next(decoded)
+                    written += self._take(content, int(starts[place]), int(ends[place]))
+                    if self._progress is not None:
+                        self._progress(int(stored[place]), written)
 
     def _begin(self, entries: Integers) -> None:
         new = np.array([n for n in entries.tolist() if n not in self._rows], dtype=np.int64)
@@ -331,17 +332,18 @@ def extract_stream(
     ) as extractor:
         written = 0
         try:
-            for event in reader.events():
-                if isinstance(event, BeginEntry):
-                    if selection.match(event.path):
-                        extractor.begin(event.number, event)
-                elif isinstance(event, Data):
-                    extractor.data(event.number, event.position, event.data)
-                    written += len(event.data)
-                    if progress is not None:
-                        progress(reader.offset, written)
-                else:
-                    extractor.end(event.number, event.size)
+            with closing(reader.events()) as events:
+                for event in events:
+                    if isinstance(event, BeginEntry):
+                        if selection.match(event.path):
+                            extractor.begin(event.number, event)
+                    elif isinstance(event, Data):
+                        extractor.data(event.number, event.position, event.data)
+                        written += len(event.data)
+                        if progress is not None:
+                            progress(reader.offset, written)
+                    else:
+                        extractor.end(event.number, event.size)
         except FormatError:
             extractor.finish_links()
             raise

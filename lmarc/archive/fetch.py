@@ -7,8 +7,8 @@ not the index. So any executor can run it, in this process or another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
 from lmarc.archive.cache import ChunkCache
@@ -16,6 +16,7 @@ from lmarc.archive.chunks import decode_record, parse_chunk, parse_model, record
 from lmarc.archive.index import Index
 from lmarc.archive.source import Source
 from lmarc.archive.validate import numbers
+from lmarc.archive.workers import Workers
 from lmarc.codec.base import ModelRef
 from lmarc.errors import CorruptError, LmarcError
 from lmarc.format.limits import NO_MODEL
@@ -190,22 +191,20 @@ class ChunkReader:
 
     def decode(
         self, chunks: Sequence[int], workers: int, executor: Executor | None
-    ) -> Iterator[memoryview | LmarcError]:
+    ) -> Generator[memoryview | LmarcError, None, None]:
         """Give the contents of chunks in the order asked for, decoded in parallel."""
-        pool = executor or ThreadPoolExecutor(workers, thread_name_prefix="lmarc")
         running: deque[Future[list[bytes | LmarcError]]] = deque()
-        try:
-            for batch in self.batches(chunks):
-                running.append(self._submit(pool, batch))
-                if len(running) > workers:
+        with Workers(executor, workers) as pool:
+            try:
+                for batch in self.batches(chunks):
+                    running.append(self._submit(pool, batch))
+                    if len(running) > workers:
+                        yield from map(_viewed, running.popleft().result())
+                while running:
                     yield from map(_viewed, running.popleft().result())
-            while running:
-                yield from map(_viewed, running.popleft().result())
-        finally:
-            for future in running:
-                future.cancel()
-            if executor is None:
-                pool.shutdown(wait=True, cancel_futures=True)
+            finally:
+                for future in running:
+                    future.cancel()
 
     def _submit(self, pool: Executor, batch: list[int]) -> Future[list[bytes | LmarcError]]:
         rows = self.rows(batch)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
@@ -404,7 +404,7 @@ class Archive:
         *,
         jobs: int | None = None,
         executor: Executor | None = None,
-    ) -> Iterator[memoryview | LmarcError]:
+    ) -> Generator[memoryview | LmarcError, None, None]:
         """Give the contents of chunks in the order asked for, decoded in parallel.
 
         A chunk that cannot be read gives the error instead. Memory stays within a few batches of

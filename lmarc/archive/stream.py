@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from concurrent.futures import Executor, Future
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ from lmarc.archive.groups import GroupTables, parse_group
 from lmarc.archive.messages import show
 from lmarc.archive.names import FILE, HARDLINK, Names
 from lmarc.archive.validate import SPARSE
+from lmarc.archive.workers import Workers
 from lmarc.codec.base import ModelRef
 from lmarc.errors import CorruptError, LimitError, TruncatedError
 from lmarc.format.chunk import ChunkHeader
@@ -153,7 +154,7 @@ class StreamReader:
     def on_model(self, offset: int, model: ModelHeader) -> None:
         """Look at a model's header."""
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Give everything up to the last Footer.
 
         Raises
@@ -162,8 +163,7 @@ class StreamReader:
             At the first thing that is wrong; what was given before it was sound.
         """
         self.header = ArchiveHeader.unpack(self._read(ArchiveHeader.SIZE, short=True))
-        pool = self._executor or ThreadPoolExecutor(self._jobs or _jobs(), "lmarc")
-        try:
+        with Workers(self._executor, self._jobs or _jobs()) as pool:
             while True:
                 start = self.offset
                 data = self._read(RecordHeader.SIZE, short=True)
@@ -182,9 +182,6 @@ class StreamReader:
                 else:
                     message = f"record is {record.record_type.name}, expected ENTRIES or INDEX"
                     raise CorruptError(message, offset=start)
-        finally:
-            if self._executor is None:
-                pool.shutdown(wait=True, cancel_futures=True)
 
     def _read(self, size: int, *, short: bool = False) -> bytes:
         data = self._file.read(size)
@@ -402,7 +399,7 @@ def read_stream(
     executor: Executor | None = None,
     max_size: int | None = None,
     model: str | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Give the members of an archive as they come from a pipe.
 
     Entries of a group begin together, before its data; a file's data comes in ascending position,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -177,9 +178,10 @@ def verify_stream(
 
 def _run(reader: StreamReader, progress: Callable[[int, int], object] | None) -> Verified:
     content_size = 0
-    for event in reader.events():
-        if isinstance(event, Data):
-            content_size += len(event.data)
-            if progress is not None:
-                progress(reader.offset, content_size)
+    with closing(reader.events()) as events:
+        for event in events:
+            if isinstance(event, Data):
+                content_size += len(event.data)
+                if progress is not None:
+                    progress(reader.offset, content_size)
     return Verified(reader.entry_count, reader.chunk_count, reader.content_size, reader.offset)

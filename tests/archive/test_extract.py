@@ -1,7 +1,9 @@
 """Extraction from an archive and from a stream; the whole program's tests are in tests/cli."""
 
+import inspect
 import os
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,9 @@ def test_only_chunks_that_are_wanted_are_read(path: Path, tmp_path: Path) -> Non
         asked: list[list[int]] = []
         decode = archive.decode_chunks
 
-        def watched(chunks: Iterable[int], **options: Any) -> Iterator[memoryview | LmarcError]:
+        def watched(
+            chunks: Iterable[int], **options: Any
+        ) -> Generator[memoryview | LmarcError, None, None]:
             asked.append(list(chunks))
             return decode(asked[-1], **options)
 
@@ -121,3 +125,30 @@ def test_limits_and_missing_names_are_errors(path: Path, tmp_path: Path) -> None
         with pytest.raises(MemberNotFoundError, match="nope"):
             archive.extract(tmp_path / "new", globs=["d/00", "nope"])
         assert os.listdir(tmp_path / "new" / "d") == ["00"]
+
+
+def _by_index(path: Path, target: Path) -> None:
+    with lmarc.open(path) as archive:
+        archive.extract(target)
+
+
+def _by_pipe(path: Path, target: Path) -> None:
+    with path.open("rb") as file:
+        lmarc.extract_stream(file, target)
+
+
+@pytest.mark.parametrize("extract", [_by_index, _by_pipe])
+def test_an_extraction_that_fails_leaves_no_generator_to_the_collector(
+    tmp_path: Path, extract: Callable[[Path, Path], None]
+) -> None:
+    with lmarc.Writer(tmp_path / "a", preset="fast") as out:
+        out.add_bytes("link/file", b"content")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "link").symlink_to(tmp_path)
+    with pytest.raises(lmarc.UnsafePathError) as caught:
+        extract(tmp_path / "a", tmp_path / "new")
+    frames = traceback.walk_tb(caught.value.__traceback__)
+    values = [value for frame, _ in frames for value in frame.f_locals.values()]
+    generators = [value for value in values if inspect.isgenerator(value)]
+    assert generators
+    assert all(inspect.getgeneratorstate(g) == inspect.GEN_CLOSED for g in generators)
