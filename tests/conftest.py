@@ -1,5 +1,6 @@
 """What tests of several layers share: an S3 server that logs its requests."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,13 @@ class Bucket:
     url: str
     storage_options: dict[str, Any]
     log: RequestLog
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let programs that are started here be interrupted, also where a shell's `&` has said no."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sys.unraisablehook = _not_lost
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _stop)
+            if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+                signal.signal(number, _stop)
         return _main(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         _say("interrupted")

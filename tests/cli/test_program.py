@@ -50,6 +50,25 @@ def test_an_interrupted_create_leaves_nothing(tmp_path: Path, number: int, code:
     assert (tmp_path / "old.lmarc").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, number: int) -> None:
+    """As `nohup lmarc create ...` has it."""
+    (tmp_path / "data").write_text(os.urandom(1 << 20).hex())
+    program = command("create", "new.lmarc", "data", "--zstd-level", "19", "--jobs", "1")
+    ignoring = (
+        "import os, signal, sys\n"
+        f"signal.signal({int(number)}, signal.SIG_IGN)\n"
+        "os.execv(sys.executable, sys.argv[1:])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", ignoring, *program], cwd=tmp_path, env=environment()
+    ) as process:
+        _wait_for_temporary(tmp_path, process)
+        process.send_signal(number)
+        assert process.wait(60) == 0
+    assert sorted(os.listdir(tmp_path)) == ["data", "new.lmarc"]
+
+
 def test_an_interrupted_extract_leaves_no_half_file(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(os.urandom(1 << 20) * 32)
     subprocess.run(command("create", "a", "data"), cwd=tmp_path, env=environment(), check=True)
