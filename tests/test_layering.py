@@ -26,7 +26,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"fsspec", "pyarrow", "numpy", "zstandard", "xxhash"},
     ),
     "interop": ({"lmarc", "errors", "archive"}, {"fsspec", "pyarrow", "torch", "dask", "mfusepy"}),
-    "train": ({"lmarc", "errors", "kernels", "model", "codec"}, {"torch", "numpy", "pyarrow"}),
+    "train": (
+        {"lmarc", "errors", "kernels", "model", "codec"},
+        {"torch", "numpy", "numba", "pyarrow"},
+    ),
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),
 }
 # Modules that stand above the layers.

@@ -169,7 +169,9 @@ def example() -> NgramModel:
 
 def test_the_example_model_holds_what_the_page_says(example: NgramModel) -> None:
     (rows,) = tables(vectors("model-file.md", "model"))
-    sections = reference_decoder.read_model_sections(dump("model-file.md", "model-file"))
+    sections = reference_decoder.read_model_sections(
+        dump("model-file.md", "model-file"), 2, reference_decoder.MODEL_SECTIONS
+    )
     assert [name for name, _ in rows] == list(sections)
     for name, value in rows[1:5]:
         assert sections[name] == bytes.fromhex(value.strip("`"))

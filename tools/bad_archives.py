@@ -4,10 +4,19 @@ A case is an error class of lmarc and a function that returns the bytes. The ref
 refuses all of them.
 """
 
-from tools import ngram_archives
+from tools import neural_archives, ngram_archives
 from tools.bad_records import HEADERS, MODELS, RECORDS
 from tools.bad_tables import GROUPS, TABLES, entry_cases
 
 __all__ = ["BAD"]
 
-BAD = HEADERS | RECORDS | MODELS | TABLES | GROUPS | entry_cases() | ngram_archives.BAD
+BAD = (
+    HEADERS
+    | RECORDS
+    | MODELS
+    | TABLES
+    | GROUPS
+    | entry_cases()
+    | ngram_archives.BAD
+    | neural_archives.BAD
+)

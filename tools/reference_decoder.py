@@ -19,7 +19,7 @@ import os
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -714,13 +714,13 @@ class NgramModel:
         return None
 
 
-def read_model_sections(data: bytes) -> dict[str, bytes]:
-    """Return the sections of a model file of kind 2, decoded."""
+def read_model_sections(data: bytes, wanted: int, known: list[str]) -> dict[str, bytes]:
+    """Return the sections of a model file, decoded."""
     magic, version, kind, count = unpack("8sHHI", data, "Model_File_Header")
     # "A reader MUST refuse another Model_Magic or Model_Version, and a Model_Kind that is not the
     # Kind of the Model record."
     check(magic == bytes.fromhex("8d4c4d4d4f440d0a"), "Model_Magic is missing")
-    check(version == 1 and kind == 2, f"a model file has version {version} and kind {kind}")
+    check(version == 1 and kind == wanted, f"a model file has version {version} and kind {kind}")
     check(1 <= count <= 64, f"a model file has {count} sections")
     headers = [unpack("16sQQ", data[16 + 32 * n :], "Section_Header") for n in range(count)]
     # "The Sizes of a file MUST NOT sum to more than 1 GiB."
@@ -735,15 +735,15 @@ def read_model_sections(data: bytes) -> dict[str, bytes]:
         check_frame(frame, size, window=128 * MIB)
         sections[name.rstrip(b"\0").decode("latin-1")] = decompress(frame, size)
         position += stored
-    # "A model of kind 2 has exactly these sections, in this order"
-    names = [name.ljust(16, "\0").encode() for name in MODEL_SECTIONS]
-    check([name for name, _, _ in headers] == names, "the sections of an n-gram model")
+    # "has exactly these sections, in this order"
+    names = [name.ljust(16, "\0").encode() for name in known]
+    check([name for name, _, _ in headers] == names, f"the sections of a model of kind {kind}")
     return sections
 
 
 @lru_cache(maxsize=2)
 def read_ngram_model(data: bytes) -> NgramModel:
-    sections = read_model_sections(data)
+    sections = read_model_sections(data, 2, MODEL_SECTIONS)
     counts = sections["counts"]
     check(1 <= len(counts) <= 1 << 22 and max(counts) <= 6, "the buckets of a model")
     # "Row_Count is the sum of counts."
@@ -1047,7 +1047,10 @@ def freqs_of(inputs: list[Numbers], weights: Numbers) -> Numbers:
     logits = [0] * 16
     for row, weight in zip(inputs, weights, strict=True):
         logits = [logit + score * weight for logit, score in zip(logits, row, strict=True)]
-    logits = [wrap(logit) >> 12 for logit in logits]
+    return normalised([wrap(logit) >> 12 for logit in logits])
+
+
+def normalised(logits: Numbers) -> Numbers:
     best = max(logits)
     odds = [exp2(best - logit) for logit in logits]
     scale = (65_520 << 14) // sum(odds)
@@ -1146,7 +1149,7 @@ class Ngram:
             for j in range(16)
         ]
         freqs = freqs_of(inputs, weights)
-        symbol = words.decode(freqs)
+        symbol = self.code(words, freqs, half, high)
 
         rate = self.mixer_rates[len(self.contexts.text).bit_length()]
         # "For each j, step[j] is added, with wrap(), to the five weights that were added in 7.4."
@@ -1159,6 +1162,10 @@ class Ngram:
             h = self.hits[length]
             self.hits[length] = h + (65_535 - h >> 6) if symbol == expected else h - (h >> 6)
         return symbol
+
+    def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
+        """Decode a symbol whose freqs are known."""
+        return words.decode(freqs)
 
     def set_of(self, counts: Numbers, length: int, half: int) -> int:
         """Return the row of Sets that applies."""
@@ -1182,6 +1189,171 @@ def ngram(coded: bytes, content_size: int, model: bytes | None) -> bytes:
 
 
 CODECS[3] = ngram
+
+
+# -------------------- model-file.md 6. Neural models (kind 3)
+
+PRODUCTS = ["see", "inner", "high", "low", "see_low"]
+NEURAL_SECTIONS = ["card", "ngram", "units", "last", "second_last", "low_bias"]
+NEURAL_SECTIONS += [name + part for name in PRODUCTS for part in ("", "_exp")]
+NEURAL_SECTIONS += ["join", "join_rate"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Weights and exponent of each output."""
+
+    rows: list[tuple[int, ...]]
+    exponents: bytes
+
+    def sums(self, inputs: Sequence[int], first: int, count: int) -> Numbers:
+        """Return `count` outputs from the output `first` on."""
+        # "output m is the sum over k of weight[m][k] × x[k], times 2^(10 - exponent[m])."
+        return [
+            sum(w * x for w, x in zip(self.rows[m], inputs, strict=True)) << 10 - self.exponents[m]
+            for m in range(first, first + count)
+        ]
+
+
+@dataclass(frozen=True)
+class NeuralModel:
+    """The numbers of a model of kind 3."""
+
+    base: bytes  # the file of its n-gram model
+    units: tuple[int, int]
+    tables: dict[str, tuple[int, ...]]
+    products: dict[str, Product]
+
+
+@lru_cache(maxsize=2)
+def read_neural_model(data: bytes) -> NeuralModel:
+    sections = read_model_sections(data, 3, NEURAL_SECTIONS)
+    base = sections["ngram"]
+    check(len(base) != 32, "the n-gram model of a neural model is not inside it")
+    n1, n2 = unpack("HH", sections["units"], "units")
+    # "each a multiple of 16, 16 to 4096"
+    check(all(n % 16 == 0 and 16 <= n <= 4096 for n in (n1, n2)), f"units are {n1} and {n2}")
+    outputs = 2 * n1 + 3 * n2 + 16
+    sizes = {"units": 2, "last": 256 * outputs, "second_last": 512 * n1, "low_bias": 256}
+    tables = {}
+    for name, count in (sizes | {"join": 64, "join_rate": 1}).items():
+        code = "H" if name == "units" else "i" if "join" in name else "h"
+        size = struct.calcsize(f"<{count}{code}")
+        check(len(sections[name]) == size, f"section {name} has {len(sections[name])} bytes")
+        tables[name] = struct.unpack(f"<{count}{code}", sections[name])
+    check(0 <= tables["join_rate"][0] <= 4095, "section join_rate")
+    shapes = {"see": (outputs, 16), "inner": (3 * n2, n1), "high": (16, n2), "low": (256, n2)}
+    products = {}
+    for name, (rows, columns) in (shapes | {"see_low": (16, 16)}).items():
+        exponents = sections[f"{name}_exp"]
+        check(len(sections[name]) == rows * columns, f"section {name}")
+        check(len(exponents) == rows and max(exponents) <= 10, f"section {name}_exp")
+        weights = struct.iter_unpack(f"<{columns}b", sections[name])
+        products[name] = Product(list(weights), exponents)
+    return NeuralModel(base, (n1, n2), tables, products)
+
+
+# -------------------- neural.md
+
+
+def squash(total: int, shift: int) -> int:
+    y = min(max(total >> shift, -32_767), 32_767)
+    return min(2 * y - (y * abs(y) >> 15), 32_767)
+
+
+def gate(total: int) -> int:
+    return (squash(total, 4) >> 1) + 16_384
+
+
+def moved(keep: int, new: int, state: int) -> int:
+    a = gate(keep)
+    return a * state + (32_767 - a) * squash(new, 3) + 16_384 >> 15
+
+
+def product_input(state: int) -> int:
+    return min(state + 128 >> 8, 127)
+
+
+def correction(total: int) -> int:
+    return min(max(wrap(total) >> 7, -8191), 8191)
+
+
+class Network:
+    """The byte network of a chunk."""
+
+    def __init__(self, model: NeuralModel) -> None:
+        self.model = model
+        n1, n2 = model.units
+        self.first, self.second = [0] * n1, [0] * n2
+        self.out: Numbers = []
+
+    def high(self, last: int, freqs: Numbers) -> Numbers:
+        """Take in a byte's past; return the corrections of its high symbol: section 4."""
+        model, (n1, n2) = self.model, self.model.units
+        n = 2 * n1 + 3 * n2 + 16
+        before = model.tables["last"][n * (last & 0xFF) :][:n]
+        earlier = model.tables["second_last"][2 * n1 * (last >> 8 & 0xFF) :][: 2 * n1]
+        seen = model.products["see"].sums([freq >> 9 for freq in freqs], 0, n)
+        sums = [64 * x + y for x, y in zip(before, seen, strict=True)]
+        sums[: 2 * n1] = [s + 64 * x for s, x in zip(sums, earlier, strict=False)]
+        sums = [wrap(s) for s in sums]
+        self.first = [moved(sums[i], sums[n1 + i], self.first[i]) for i in range(n1)]
+        inputs = [product_input(state) for state in self.first]
+        inner = model.products["inner"].sums(inputs, 0, 3 * n2)
+        keep = [wrap(s + x) for s, x in zip(sums[2 * n1 :], inner, strict=False)]
+        self.second = [moved(keep[i], keep[n2 + i], self.second[i]) for i in range(n2)]
+        self.out = [
+            product_input(self.second[i] * gate(keep[2 * n2 + i]) + 16_384 >> 15) for i in range(n2)
+        ]
+        last_sums = zip(sums[-16:], model.products["high"].sums(self.out, 0, 16), strict=True)
+        return [correction(s + x) for s, x in last_sums]
+
+    def low(self, high: int, freqs: Numbers) -> Numbers:
+        """Return the corrections of the low symbol: section 4.5."""
+        products = self.model.products
+        own = products["low"].sums(self.out, 16 * high, 16)
+        seen = products["see_low"].sums([freq >> 9 for freq in freqs], 0, 16)
+        bias = self.model.tables["low_bias"][16 * high : 16 * high + 16]
+        return [correction(64 * b + x + y) for b, x, y in zip(bias, own, seen, strict=True)]
+
+
+class Neural(Ngram):
+    """A chunk of codec 4 while it is decoded."""
+
+    def __init__(self, model: NeuralModel, profile: int, content_size: int) -> None:
+        super().__init__(read_ngram_model(model.base), profile, content_size)
+        self.network = Network(model)
+        self.join = list(model.tables["join"])
+        self.join_rate = model.tables["join_rate"][0]
+
+    def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
+        """Decode a symbol, and learn how far to trust the network: section 5."""
+        network = self.network
+        corrections = network.low(high, freqs) if half else network.high(self.contexts.last, freqs)
+        # "the bit length of 65,536 - max(freqs), less 1"
+        at = 2 * (16 * half + (65_536 - max(freqs)).bit_length() - 1)
+        inputs = [[log2(freq) - 12_288 for freq in freqs], corrections]
+        joint = freqs_of(inputs, [applied(weight) for weight in self.join[at : at + 2]])
+        symbol = words.decode(joint)
+        steps = weight_steps(inputs, joint, symbol, self.join_rate)
+        for j, step in enumerate(steps):
+            self.join[at + j] = wrap(self.join[at + j] + step)
+        return symbol
+
+
+def neural(coded: bytes, content_size: int, model: bytes | None) -> bytes:
+    parsed = read_neural_model(model or b"")
+    profiles = len(read_ngram_model(parsed.base).profiles)
+    check(coded[0] < profiles, f"Profile is {coded[0]}")
+    words = Words(coded[1:])
+    coder = Neural(parsed, coded[0], content_size)
+    for _ in range(content_size):
+        coder.decode_byte(words)
+    words.end()
+    return bytes(coder.contexts.text)
+
+
+CODECS[4] = neural
 
 
 # -------------------- 10.1 Reading at random

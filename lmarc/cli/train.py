@@ -11,6 +11,7 @@ __all__ = ["KINDS", "add_arguments", "run"]
 # Name -> (module with `add_arguments(parser)` and `run(arguments) -> exit code`, what it does).
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "ngram": ("lmarc.cli.train_ngram", "train an n-gram model, for the codec `ngram`"),
+    "neural": ("lmarc.cli.train_neural", "train a network, for the codec `neural`"),
 }
 
 

@@ -116,13 +116,12 @@ class Preset:
 
     text_codec: str | None  # None: zstd
     zstd_level: int
-    waits_for: str | None = None  # why this version cannot write it yet
 
 
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(text_codec=None, zstd_level=3),
     "balanced": Preset("ngram", zstd_level=12),
-    "max": Preset("ngram", zstd_level=19, waits_for="the neural mixture codec"),
+    "max": Preset("neural", zstd_level=19),
 }
 DEFAULT_PRESET = "balanced"
 
@@ -133,17 +132,11 @@ def preset_named(name: str) -> Preset:
     Raises
     ------
     ValueError
-        For a name that is no preset, and for a preset that this version cannot write.
+        For a name that is no preset.
     """
     if name not in PRESETS:
         raise ValueError(f"preset is {name!r}, expected one of {', '.join(PRESETS)}")
-    preset = PRESETS[name]
-    if preset.waits_for is not None:
-        raise ValueError(
-            f"preset {name!r} waits for {preset.waits_for}, which this version does not have; "
-            f"use {DEFAULT_PRESET!r}"
-        )
-    return preset
+    return PRESETS[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def settings_for(
     Raises
     ------
     ValueError
-        For an unknown preset, codec or level, and for a preset that this version cannot write.
+        For an unknown preset, codec or level.
     """
     known = preset_named(preset)
     name = known.text_codec if text_codec is None else text_codec

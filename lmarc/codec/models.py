@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lmarc.codec.base import ModelKind
 from lmarc.codec.registry import model_kind
 
 __all__ = ["TextModel", "text_model"]
@@ -30,9 +31,11 @@ def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
     ModelError
         When it is no model of the kind that the codec needs.
     """
-    from lmarc.model.registry import find_bytes, locate
+    from lmarc.model.registry import find_bytes, locate, require_base_inside
 
     kind = int(model_kind(name))
     found = locate(name, kind, path)
     data = find_bytes(found.sha256, found.path) if embed else b""
+    if embed and kind == ModelKind.NEURAL:
+        require_base_inside(data)
     return TextModel(kind, found.sha256, found.size, data)

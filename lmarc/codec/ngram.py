@@ -25,6 +25,8 @@ __all__ = [
     "compress_with",
     "decompress_with",
     "model_steps",
+    "pack_payload",
+    "parse_payload",
     "table_bits",
 ]
 
@@ -64,8 +66,12 @@ class NgramCodec:
 def compress_with(model: NgramModel, content: bytes) -> bytes:
     """Return the payload of `content`."""
     profile = choose_profile(model, content)
-    steps = model_steps(model, content, profile, thread_scratch())
-    words = np.empty(len(content) + 2, np.uint32)
+    return pack_payload(profile, model_steps(model, content, profile, thread_scratch()))
+
+
+def pack_payload(profile: int, steps: U32) -> bytes:
+    """Return the payload that decodes to the symbols of `steps`: uint32, shape (2 * size,)."""
+    words = np.empty(len(steps) // 2 + 2, np.uint32)
     first = rans.encode(steps, words)
     state = words[first : first + 2].astype(">u4").tobytes()
     while len(state) > MIN_STATE_SIZE and state[0] == 0:
@@ -75,7 +81,7 @@ def compress_with(model: NgramModel, content: bytes) -> bytes:
 
 def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
-    profile, words = _parse(payload, model)
+    profile, words = parse_payload(payload, model)
     bits, match_bits = table_bits(content_size)
     text = np.empty(content_size + 1, np.uint8)
     state = thread_scratch().state(bits, match_bits)
@@ -88,7 +94,8 @@ def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size
     return text[:-1].tobytes()
 
 
-def _parse(payload: bytes | memoryview, model: NgramModel) -> tuple[int, U32]:
+def parse_payload(payload: bytes | memoryview, model: NgramModel) -> tuple[int, U32]:
+    """Return profile and words of a payload, the state first; or raise CorruptError."""
     if len(payload) < 1 + MIN_STATE_SIZE:
         raise CorruptError(f"n-gram payload is {len(payload)} bytes, expected 6 or more")
     profile = payload[0]

@@ -19,6 +19,7 @@ _CODECS: dict[int, tuple[str, str, str]] = {
     CodecNumber.ZSTD: ("zstd", "lmarc.codec.zstd", "PLAIN_CODEC"),
     CodecNumber.ZSTD_DICTIONARY: ("zstd+dictionary", "lmarc.codec.zstd", "DICTIONARY_CODEC"),
     CodecNumber.NGRAM: ("ngram", "lmarc.codec.ngram", "CODEC"),
+    CodecNumber.NEURAL: ("neural", "lmarc.codec.neural", "CODEC"),
 }
 # Codecs that a caller may name for text, besides zstd, and the kind of model that each needs.
 _MODEL_KINDS: dict[int, ModelKind] = {

@@ -17,7 +17,7 @@ from lmarc.errors import CorruptError, SelfTestError
 
 __all__ = ["CODECS", "EXPECTED", "Outcome", "Warm", "digest_of", "ensure", "selftest", "warmup"]
 
-CODECS: Final = ("ngram",)
+CODECS: Final = ("ngram", "neural")
 _QUICK: Final = "prose-4095"
 
 # Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
@@ -33,7 +33,13 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "chinese-8192": "e4e8d7bc7df774e10963d65c5f33574e",
         "noise-8192": "9e9b20ca47afbdad1d6ea8c73709c943",
         "zeros-4096": "b0f66adc83641586656866813fd9dd0b",
-    }
+    },
+    "neural": {
+        "prose-4095": "38ddfbaea5e72a363f5553981187d205",
+        "json-8192": "2bd837d564985c3722a13d36a0d723ff",
+        "chinese-8192": "c66844b17bc7c148dc6e3b24de89c4a5",
+        "noise-8192": "3c828c69986cae2e5d20ebdb9b6f3c48",
+    },
 }
 
 _LOCK = threading.Lock()
@@ -71,12 +77,17 @@ def digest_of(codec: str, content: bytes) -> str:
     SelfTestError
         When decoding does not give `content`.
     """
-    from lmarc.codec.ngram import compress_with, decompress_with
-    from lmarc.codec.vectors import small_model
+    from lmarc.codec import neural, ngram, vectors
 
-    payload = compress_with(small_model(), content)
+    if codec == "ngram":
+        payload = ngram.compress_with(vectors.small_model(), content)
+    else:
+        payload = neural.compress_with(vectors.small_network(), content)
     try:
-        decoded = decompress_with(small_model(), payload, len(content))
+        if codec == "ngram":
+            decoded = ngram.decompress_with(vectors.small_model(), payload, len(content))
+        else:
+            decoded = neural.decompress_with(vectors.small_network(), payload, len(content))
     except CorruptError:
         decoded = b""
     if decoded != content:
@@ -84,13 +95,15 @@ def digest_of(codec: str, content: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()[:32]
 
 
-def selftest(names: Iterable[str] | None = None) -> list[Outcome]:
+def selftest(names: Iterable[str] | None = None, codecs: Iterable[str] = CODECS) -> list[Outcome]:
     """Code fixed inputs with every coder of text, and compare what comes out with constants.
 
     Parameters
     ----------
     names : iterable of str, optional
-        Which inputs; all otherwise.
+        Which inputs; all that a coder has otherwise.
+    codecs : iterable of str
+        Which coders.
 
     Returns
     -------
@@ -100,7 +113,7 @@ def selftest(names: Iterable[str] | None = None) -> list[Outcome]:
     from lmarc.codec.vectors import content_of
 
     outcomes = []
-    for codec in CODECS:
+    for codec in codecs:
         for name in EXPECTED[codec] if names is None else names:
             try:
                 found = digest_of(codec, content_of(name))
@@ -115,8 +128,8 @@ def ensure(codec: str) -> None:
     with _LOCK:
         if codec in _SOUND:
             return
-        for outcome in selftest([_QUICK]):
-            if outcome.codec == codec and not outcome.ok:
+        for outcome in selftest([_QUICK], [codec]):
+            if not outcome.ok:
                 raise SelfTestError(
                     f"the {codec} coder does not work as specified on this machine: "
                     f"vector {outcome.name} gives {outcome.found}, expected {outcome.expected}; "
@@ -134,9 +147,11 @@ def warmup() -> Warm:
         Where it is kept, how much there was to do, and how long it took.
     """
     start = time.monotonic()
-    from lmarc.kernels import _jit, ngram, rans
+    from lmarc.kernels import _jit, neural, ngram, rans
 
     selftest([_QUICK])
-    kernels: Any = (ngram.model, ngram.decode, ngram.cost, rans.encode)
+    kernels: Any = (
+        ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, neural.decode
+    )  # fmt: skip
     missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)
     return Warm(_jit.CACHE_FOLDER, len(kernels), missed, time.monotonic() - start)

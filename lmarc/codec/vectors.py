@@ -14,9 +14,13 @@ from typing import Any, Final
 import numpy as np
 
 from lmarc.kernels import contexts, ngram
+from lmarc.model.neural import NeuralModel, shapes
 from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel
 
-__all__ = ["INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_model", "table"]
+__all__ = [
+    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_model", "small_network",
+    "table",
+]  # fmt: skip
 
 _WORDS: Final = (
     b"the a of to in and that is was it for on as with at by his from they we say her she or an "
@@ -125,6 +129,25 @@ def small_model() -> NgramModel:
     arrays["sets"][1] = 5000
     arrays["sets"][1, :, ngram.FIRST_STATIC :] = 12_000
     return NgramModel(_buckets(prose("model", _TABLE_TEXT)), arrays)
+
+
+@cache
+def small_network() -> NeuralModel:
+    """Return a network of 32 and 16 units over `small_model`, its weights drawn by a hash."""
+    arrays = {}
+    for name, (dtype, shape) in shapes(32, 16).items():
+        count = int(np.prod(shape))
+        numbers = np.frombuffer(noise(name, 2 * count), "<i2").astype(np.int32).reshape(shape)
+        if name.endswith("_exp"):
+            numbers = 5 + numbers % 4
+        elif dtype == "i1":
+            numbers = numbers % 256 - 128
+        elif name == "join":
+            numbers = np.full(shape, [65_536, 16_384])
+        elif name == "join_rate":
+            numbers = np.array([24])
+        arrays[name] = numbers.astype(np.int32)
+    return NeuralModel(arrays, small_model())
 
 
 def _buckets(text: bytes) -> Any:

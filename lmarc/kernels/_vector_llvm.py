@@ -14,11 +14,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
-    "bit_length", "count_at_most", "dots", "either", "equal", "exponent_and_fraction", "find_u16",
-    "gather", "largest", "less", "load_i16", "load_i32", "load_nibbles", "load_u16", "lshr",
-    "mask_bits", "maxima", "maximum", "minimum", "mul16", "one_hot", "prefetch", "prefix_sums",
-    "scatter", "scatter_8", "splat", "splat_at", "store_i16", "store_i32", "store_u16", "total",
-    "unsigned_product_high",
+    "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
+    "exponent_and_fraction", "find_u16", "gather", "largest", "less", "load_i16", "load_i32",
+    "load_nibbles", "load_u16", "lshr", "mask_bits", "maxima", "maximum", "minimum", "mul16",
+    "one_hot", "prefetch", "prefix_sums", "scatter", "scatter_8", "splat", "splat_at",
+    "store_i16", "store_i32", "store_u16", "total", "unsigned_product_high",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -48,6 +48,7 @@ def _const(value, ty=V32):
 
 
 def _mask(lanes):
+    lanes = list(lanes)
     return ir.Constant(ir.VectorType(I32, len(lanes)), lanes)
 
 
@@ -406,6 +407,24 @@ def dots(typing, array, offset, value):
             lanes.align = 2
             sums.append(builder.mul(builder.sext(lanes, V32), factor))
         return _reduce_rows(builder, sums, builder.add)
+
+    return vector(array, INT, vector), codegen
+
+
+@intrinsic
+def dot_pairs(typing, array, offset, pairs):
+    def codegen(context, builder, signature, args):
+        # In this form LLVM finds the multiply-add of pairs, with AVX-512 VNNI the one that adds to
+        # a sum too; with the lanes taken apart before the product it does not.
+        narrow, wide = ir.VectorType(I16, 32), ir.VectorType(I32, 32)
+        weights = _load(context, builder, signature, args, narrow, 2)
+        factors = builder.bitcast(args[2], narrow)
+        products = builder.mul(builder.sext(weights, wide), builder.sext(factors, wide))
+        even, odd = (
+            builder.shuffle_vector(products, products, _mask(range(first, 32, 2)))
+            for first in (0, 1)
+        )
+        return builder.add(even, odd)
 
     return vector(array, INT, vector), codegen
 

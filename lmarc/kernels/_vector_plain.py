@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "bit_length", "count_at_most", "dots", "either", "equal", "exponent_and_fraction", "find_u16",
-    "gather", "largest", "less", "load_i16", "load_i32", "load_nibbles", "load_u16", "lshr",
-    "mask_bits", "maxima", "maximum", "minimum", "mul16", "one_hot", "prefetch", "prefix_sums",
-    "scatter", "scatter_8", "splat", "splat_at", "store_i16", "store_i32", "store_u16", "total",
-    "unsigned_product_high",
+    "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
+    "exponent_and_fraction", "find_u16", "gather", "largest", "less", "load_i16", "load_i32",
+    "load_nibbles", "load_u16", "lshr", "mask_bits", "maxima", "maximum", "minimum", "mul16",
+    "one_hot", "prefetch", "prefix_sums", "scatter", "scatter_8", "splat", "splat_at",
+    "store_i16", "store_i32", "store_u16", "total", "unsigned_product_high",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -189,3 +189,11 @@ def unsigned_product_high(value: int, count: int) -> int:
 
 def prefetch(array: Array, offset: int) -> None:
     """Ask for the cache line at `offset`; changes nothing."""
+
+
+def dot_pairs(array: Array, offset: int, pairs: Vector) -> Vector:
+    """In lane i: two int16 from `array[offset + 2 i]` on, times the two int16 of the lane."""
+    weights = array[offset : offset + 32].astype(np.int32)
+    factors = pairs.view(np.int16).astype(np.int32)
+    products: Vector = (weights * factors).reshape(16, 2).sum(axis=1, dtype=np.int32)
+    return products

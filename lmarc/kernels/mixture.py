@@ -73,7 +73,12 @@ def freqs_of(inputs: I16Array, weights: I32Array) -> tuple[Vector, Vector]:
     logits = splat(0)
     for j in range(N_INPUTS):
         logits = logits + mul16(load_i16(inputs, 16 * j), splat_at(weights, j))
-    logits = logits >> 12
+    return normalised(logits >> 12)
+
+
+@inlined
+def normalised(logits: Vector) -> tuple[Vector, Vector]:
+    """Freqs of the 16 symbols with these log-probabilities, up to a constant; and their sums."""
     odds = exp2(largest(logits) - logits)
     scale = ((TOTAL - 16) << 14) // total(odds)
     freqs = ((odds * scale) >> 14) + 1

@@ -15,11 +15,12 @@ import zstandard
 
 from lmarc.errors import ModelError
 
-__all__ = ["KIND_NGRAM", "check", "pack", "unpack"]
+__all__ = ["KIND_NEURAL", "KIND_NGRAM", "check", "pack", "unpack"]
 
 MAGIC: Final = b"\x8dLMMOD\r\n"
 VERSION: Final = 1
 KIND_NGRAM: Final = 2
+KIND_NEURAL: Final = 3
 HEADER: Final = struct.Struct("<8sHHI")  # Magic, Version, Kind, Section_Count
 SECTION: Final = struct.Struct("<16sQQ")  # Name, Stored_Size, Size
 MAX_SECTIONS: Final = 64

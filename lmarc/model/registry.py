@@ -18,6 +18,7 @@ from lmarc.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lmarc.model import file
 
 if TYPE_CHECKING:
+    from lmarc.model.neural import NeuralModel
     from lmarc.model.ngram import NgramModel
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "ModelFile",
     "find_bytes",
     "locate",
+    "neural_model",
     "ngram_model",
+    "require_base_inside",
     "shipped",
     "shipped_path",
 ]
@@ -41,6 +44,10 @@ SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
 }
 DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")
+DEFAULT_NEURAL: Final = next(
+    (sha256 for sha256, name in SHIPPED.items() if name.startswith("lmarc-neural")), ""
+)
+_DEFAULTS: Final = {"ngram": DEFAULT_NGRAM, "neural": DEFAULT_NEURAL}
 
 _LOCK = threading.Lock()
 
@@ -66,12 +73,12 @@ def shipped(name: str) -> bytes:
     ModelNotFoundError
         When this installation has none.
     """
-    if name != "ngram" or not DEFAULT_NGRAM:
+    if not _DEFAULTS.get(name):
         raise ModelNotFoundError(
             f"no model for the {name} codec comes with this installation; "
             "name the file of one with --model"
         )
-    return bytes.fromhex(DEFAULT_NGRAM)
+    return bytes.fromhex(_DEFAULTS[name])
 
 
 def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> ModelFile:
@@ -193,6 +200,44 @@ def ngram_model(
     return model
 
 
+def neural_model(
+    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+) -> NeuralModel:
+    """Return the neural model with this SHA-256, parsed once per process; as `ngram_model`.
+
+    The n-gram model that it corrects is inside, or found by its own SHA-256.
+    """
+    from lmarc.model.neural import NeuralModel, base_of
+
+    with _LOCK:
+        known = _PARSED_NEURAL.get(sha256)
+    if known is None:
+        content = data if data is not None else _find_once(sha256, path)
+        sections = file.unpack(content, file.KIND_NEURAL)
+        if "ngram" not in sections:
+            raise ModelError("neural model has no section ngram")
+        ngram = ngram_model(*base_of(sections))
+        known = (NeuralModel.parse(sections, ngram), len(content))
+        with _LOCK:
+            known = _PARSED_NEURAL.setdefault(sha256, known)
+    model, found = known
+    if size is not None and size != found:
+        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    return model
+
+
+def require_base_inside(data: bytes) -> None:
+    """Raise ModelError unless a neural model holds the n-gram model that it corrects."""
+    from lmarc.model.neural import base_of
+
+    digest, inside = base_of(file.unpack(data, file.KIND_NEURAL))
+    if inside is None:
+        raise ModelError(
+            f"this neural model names its n-gram model {digest.hex()} and does not hold it, so an "
+            "archive that embeds it could not be read alone; embed one trained with --ngram"
+        )
+
+
 def _find_once(sha256: bytes, path: str | None) -> bytes:
     """As `find_bytes`; what is missing for one chunk is not sought again for each of the others."""
     key = (sha256, path, os.environ.get(MODEL_PATH))
@@ -207,4 +252,5 @@ def _find_once(sha256: bytes, path: str | None) -> bytes:
 
 
 _PARSED: Final[dict[bytes, tuple[NgramModel, int]]] = {}
+_PARSED_NEURAL: Final[dict[bytes, tuple[NeuralModel, int]]] = {}
 _MISSING: Final[dict[tuple[bytes, str | None, str | None], tuple[float, ModelError]]] = {}

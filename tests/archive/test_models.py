@@ -317,9 +317,19 @@ def test_a_model_that_is_not_there_is_missed_before_anything_is_written(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_preset_max_says_what_it_waits_for(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'max' waits for the neural mixture codec"):
-        lmarc.Writer(tmp_path / "a", preset="max")
+@pytest.mark.skipif(not registry.DEFAULT_NEURAL, reason="this version ships no network")
+def test_the_preset_max_codes_text_with_the_shipped_network(tmp_path: Path) -> None:
+    sizes = {}
+    for preset in ("balanced", "max"):
+        with lmarc.Writer(tmp_path / preset, preset=preset) as writer:
+            writer.add_bytes("prose", MEMBERS["prose"])
+        with lmarc.open(tmp_path / preset) as archive:
+            assert archive.read("prose") == MEMBERS["prose"]
+            sizes[preset] = archive.chunks().column("stored_size").to_pylist()
+            (model,) = archive.models().to_pylist()
+            known = {"balanced": registry.DEFAULT_NGRAM, "max": registry.DEFAULT_NEURAL}
+            assert (model["embedded"], model["sha256"].hex()) == (0, known[preset])
+    assert sizes["max"] < sizes["balanced"]
 
 
 @pytest.mark.skipif(not registry.SHIPPED, reason="this version ships no model")

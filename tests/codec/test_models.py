@@ -44,6 +44,6 @@ def test_without_a_file_the_shipped_model_is_meant() -> None:
 
 
 def test_without_a_shipped_model_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "DEFAULT_NGRAM", "")
+    monkeypatch.setattr(registry, "_DEFAULTS", {})
     with pytest.raises(ModelNotFoundError, match="name the file of one with --model"):
         text_model("ngram", None, embed=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lmarc
-from lmarc.codec import ngram, selftest, vectors
+from lmarc.codec import neural, ngram, selftest, vectors
 from lmarc.errors import SelfTestError
 
 
@@ -27,7 +27,7 @@ def test_a_compiled_self_test_takes_less_than_two_seconds() -> None:
 @pytest.fixture
 def unsound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose coder gives something else."""
-    wrong = {"ngram": dict.fromkeys(vectors.INPUTS, "0" * 32)}
+    wrong = {codec: dict.fromkeys(vectors.INPUTS, "0" * 32) for codec in selftest.CODECS}
     monkeypatch.setattr(selftest, "EXPECTED", wrong)
     monkeypatch.setattr(selftest, "_SOUND", set())
 
@@ -58,10 +58,16 @@ def test_a_sound_coder_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_decoder_that_gives_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngram, "decompress_with", lambda model, payload, size: bytes(size))
-    (outcome,) = selftest.selftest(["prose-3"])
-    assert not outcome.ok
-    assert "does not decode" in outcome.found
+    for codec in (ngram, neural):
+        monkeypatch.setattr(codec, "decompress_with", lambda model, payload, size: bytes(size))
+    for outcome in selftest.selftest(["prose-4095"]):
+        assert not outcome.ok
+        assert "does not decode" in outcome.found
+
+
+def test_a_coder_is_tried_alone() -> None:
+    (outcome,) = selftest.selftest(["prose-4095"], ["neural"])
+    assert (outcome.codec, outcome.ok) == ("neural", True)
 
 
 def test_warming_up_twice_compiles_nothing_the_second_time() -> None:

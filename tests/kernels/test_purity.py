@@ -17,7 +17,10 @@ import lmarc.kernels
 
 FOLDER = Path(lmarc.kernels.__file__).parent
 ROOT = FOLDER.parent.parent
-MODULES = ("contexts", "counting", "match", "mixture", "ngram", "placing", "rans")
+MODULES = (
+    "contexts", "counting", "distributions", "match", "mixture", "network", "neural", "ngram",
+    "placing", "rans",
+)  # fmt: skip
 # Compiles every kernel without optimisation and without the cache, and tells the types of all
 # variables, of the steps inlined into them too.
 PROGRAM = """
@@ -26,13 +29,18 @@ from numba.core.dispatcher import Dispatcher
 from tests.kernels import test_counting
 from tests.kernels.test_placing import placed
 from tests import tiny
+from lmarc.codec import neural, vectors
 from lmarc.codec.ngram import compress_with, decompress_with
+from tests.kernels import test_distributions
 
 test_counting.test_counts_are_the_plain_ones(1)
 test_counting.test_parents_are_the_shorter_contexts_where_first_met()
 placed(1, 9, 2)
 model = tiny.random_model(3, b"some text", n_buckets=4)
 decompress_with(model, compress_with(model, b"some text"), 9)
+net = vectors.small_network()
+neural.decompress_with(net, neural.compress_with(net, b"some text"), 9)
+test_distributions.freqs_of(b"some text")
 types = {}
 for name in sys.argv[1:]:
     module = importlib.import_module(f"lmarc.kernels.{name}")

@@ -70,6 +70,7 @@ def memory(
     ops.prefetch(u16, 2)
     for k in range(8):
         out[48 + k] = ops.find_u16(u16, 8, u16[8 + k], 6)
+    ops.store_i32(out, 64, ops.dot_pairs(i16, 0, ops.load_i32(places, 16)))
 
 
 def plain(function: Any) -> Any:
@@ -119,7 +120,7 @@ def test_compiled_memory_is_the_plain_one(seed: int) -> None:
     places = np.concatenate([random.permutation(64)[:16], random.integers(-(1 << 31), 1 << 31, 16)])
     results = []
     for function in BOTH_MEMORY:
-        out, spread = np.zeros(64, np.int32), np.zeros(200, np.int32)
+        out, spread = np.zeros(80, np.int32), np.zeros(200, np.int32)
         narrow = np.zeros(20, np.uint16)
         function(u16, i16, nibbles, spread, places.astype(np.int32), out, narrow)
         results.append((out.tolist(), spread.tolist(), narrow.tolist()))

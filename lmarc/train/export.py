@@ -1,0 +1,66 @@
+"""Turn a trained byte network into a model of integers, and train what joins it to the mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lmarc.codec.neural import model_steps
+from lmarc.codec.ngram import choose_profile
+from lmarc.codec.ngram import model_steps as mixture_steps
+from lmarc.kernels import neural, ngram
+from lmarc.model.neural import NeuralModel
+from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.train.byte_network import TABLE_UNIT, ByteNetwork, dyadic
+
+__all__ = ["export", "train_join"]
+
+JOIN_RATE: Final = 6
+_PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
+_TABLES: Final = ("last", "second_last", "low_bias")
+
+
+def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
+    """Return the integers of a network that was trained with rounding; joined one to one."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with torch.no_grad():
+        for name in _PRODUCTS:
+            weight = getattr(net, name).weight.float().cpu()
+            exponents = dyadic(weight)
+            scaled = torch.floor(weight * torch.exp2(exponents) + 0.5).clamp(-127, 127)
+            arrays[name] = scaled.numpy().astype(np.int8)
+            arrays[f"{name}_exp"] = exponents[:, 0].numpy().astype(np.uint8)
+        for name in _TABLES:
+            table = torch.floor(getattr(net, name).weight.float().cpu() / TABLE_UNIT + 0.5)
+            arrays[name] = table.clamp(-32768, 32767).numpy().astype(np.int16)
+    arrays["join"] = np.full((neural.N_SETS, neural.N_WEIGHTS), 65536, np.int32)
+    arrays["join_rate"] = np.array([JOIN_RATE], np.int32)
+    return NeuralModel(arrays, base)
+
+
+def train_join(model: NeuralModel, pieces: Sequence[bytes]) -> tuple[NeuralModel, float, float]:
+    """Return the model with joining weights learnt over `pieces`, one after the other.
+
+    Returns
+    -------
+    model : NeuralModel
+    mixture, joint : float
+        Bits per byte of the pieces with the mixture alone, and as they were coded on the way.
+    """
+    joint = model.joint()
+    alone = together = 0
+    for piece in pieces:
+        profile = choose_profile(model.ngram, piece)
+        together += ngram.cost(model_steps(model, piece, profile, joint))
+        alone += ngram.cost(_mixture_steps(model.ngram, piece, profile))
+    size = 1024 * max(1, sum(map(len, pieces)))
+    arrays = {**model.arrays, "join": joint.weights.reshape(neural.N_SETS, neural.N_WEIGHTS)}
+    return NeuralModel(arrays, model.ngram), alone / size, together / size
+
+
+def _mixture_steps(model: NgramModel, piece: bytes, profile: int) -> npt.NDArray[np.uint32]:
+    return mixture_steps(model, piece, profile, thread_scratch())

@@ -1,0 +1,78 @@
+"""The neural codec: every content comes back, and no payload does harm."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lmarc.codec import vectors
+from lmarc.codec.base import ModelRef
+from lmarc.codec.neural import CODEC, compress_with, decompress_with
+from lmarc.errors import CorruptError, ModelError
+from tools import reference_decoder
+
+CONTENTS = {
+    "one byte": b"x",
+    "two bytes": b"\xff\0",
+    "zeros": bytes(3000),
+    "prose": vectors.prose("neural", 5000),
+    "noise": random.Random(9).randbytes(4096),
+    "not UTF-8": bytes(range(256)) * 9,
+    "chunk": vectors.prose("neural", 70_000),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_every_content_comes_back(name: str) -> None:
+    model = vectors.small_network()
+    payload = compress_with(model, CONTENTS[name])
+    assert decompress_with(model, payload, len(CONTENTS[name])) == CONTENTS[name]
+
+
+def test_the_reference_decoder_reads_what_is_written() -> None:
+    content = CONTENTS["prose"][:300]
+    data = vectors.small_network().pack(b"{}", vectors.small_model().pack(b"{}"))
+    payload = compress_with(vectors.small_network(), content)
+    assert reference_decoder.neural(payload, len(content), data) == content
+
+
+def test_the_codec_finds_its_model_by_digest_and_data() -> None:
+    data = vectors.small_network().pack(b"{}", vectors.small_model().pack(b"{}"))
+    reference = ModelRef(3, hashlib.sha256(data).digest(), data)
+    payload = CODEC.compress(CONTENTS["prose"], reference)
+    assert CODEC.decompress(memoryview(payload), 5000, reference) == CONTENTS["prose"]
+    assert (CODEC.number, CODEC.name, CODEC.model_kind) == (4, "neural", 3)
+
+
+def test_a_model_that_is_none_is_a_model_error() -> None:
+    with pytest.raises(ModelError):
+        CODEC.decompress(bytes(9), 4, ModelRef(3, b"\7" * 32, b"no model"))
+
+
+def test_threads_give_the_same_bytes() -> None:
+    model = vectors.small_network()
+    contents = [vectors.prose(f"thread {n}", 4000) for n in range(6)]
+    alone = [compress_with(model, content) for content in contents]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda content: compress_with(model, content), contents)) == alone
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_damaged_payload_is_refused_or_decodes_to_something(seed: int) -> None:
+    model = vectors.small_network()
+    content = CONTENTS["prose"][:1000]
+    payload = bytearray(compress_with(model, content))
+    payload[random.Random(seed).randrange(len(payload))] ^= 1 << seed % 8
+    try:
+        assert len(decompress_with(model, bytes(payload), 1000)) == 1000
+    except CorruptError:
+        pass
+
+
+@pytest.mark.parametrize("payload", [b"", bytes(5), b"\7" + bytes(8), bytes(9)])
+def test_payloads_of_no_sense_are_refused(payload: bytes) -> None:
+    with pytest.raises(CorruptError):
+        decompress_with(vectors.small_network(), payload, 100)

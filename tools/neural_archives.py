@@ -1,0 +1,114 @@
+"""The archives of `fixtures` with chunks of codec 4, lawful and unlawful, from plain structs.
+
+Nothing of `lmarc` is imported: the encoder is the reference decoder fed with known symbols.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+
+from tools.craft import Builder, Chunk, Piece, file
+from tools.craft_ngram import (
+    EXAMPLE_TEXT,
+    KnownSymbols,
+    example_model,
+    pack_model,
+    rans_encode,
+    rans_store,
+)
+from tools.reference_decoder import NEURAL_SECTIONS, Neural, read_neural_model
+
+NEURAL = 4
+UNITS = (16, 32)
+
+
+def example_sections() -> dict[str, bytes]:
+    """Return the sections of a small network, its weights drawn by SHAKE-128."""
+    n1, n2 = UNITS
+    outputs = 2 * n1 + 3 * n2 + 16
+    known = {
+        "card": b'{"name": "example"}',
+        "ngram": example_model(),
+        "units": struct.pack("<2H", *UNITS),
+        "join": struct.pack("<64i", *[65_536, 20_000] * 32),
+        "join_rate": struct.pack("<i", 40),
+    }
+    sizes = {"last": 512 * outputs, "second_last": 1024 * n1, "low_bias": 512}
+    rows = {"see": outputs, "inner": 3 * n2, "high": 16, "low": 256, "see_low": 16}
+    columns = {"see": 16, "inner": n1, "high": n2, "low": n2, "see_low": 16}
+    for name in NEURAL_SECTIONS:
+        drawn = hashlib.shake_128(name.encode())
+        if name in sizes:
+            known[name] = drawn.digest(sizes[name])
+        elif name in rows:
+            known[name] = drawn.digest(rows[name] * columns[name])
+        elif name.endswith("_exp"):
+            known[name] = bytes(5 + byte % 6 for byte in drawn.digest(rows[name[:-4]]))
+    return {name: known[name] for name in NEURAL_SECTIONS}
+
+
+def neural_model(**changes: bytes) -> bytes:
+    """Return the file of the example's network, with other sections."""
+    return pack_model({**example_sections(), **changes}, kind=3)
+
+
+def payload(model: bytes, profile: int, content: bytes) -> bytes:
+    """Return the coded content of a chunk of codec 4."""
+    known = KnownSymbols(content)
+    coder = Neural(read_neural_model(model), profile, len(content))
+    for _ in content:
+        coder.decode_byte(known)
+    return bytes([profile]) + rans_store(*rans_encode(known.steps))
+
+
+def archive(model: bytes, content: bytes, coded: bytes) -> bytes:
+    """Return an archive of one member with a payload."""
+    builder = Builder()
+    builder.model(model, 3)
+    builder.group(
+        [file(b"text", content)],
+        [Chunk(content, NEURAL, coded, model_slot=0, content_class=1)],
+        [Piece(0, 0, 0, len(content))],
+    )
+    return builder.finish()
+
+
+def example() -> bytes:
+    """A chunk of text and one network."""
+    content = EXAMPLE_TEXT * 3 + bytes(range(256))
+    return archive(neural_model(), content, payload(neural_model(), 0, content))
+
+
+def with_model(model: bytes) -> bytes:
+    """Return an archive whose payload no model decodes, with a model."""
+    return archive(model, EXAMPLE_TEXT, bytes(9))
+
+
+def with_payload(coded: bytes) -> bytes:
+    """Return an archive with another payload."""
+    return archive(neural_model(), EXAMPLE_TEXT, coded)
+
+
+def flipped() -> bytes:
+    """Return a payload with one bit changed."""
+    coded = bytearray(payload(neural_model(), 0, EXAMPLE_TEXT))
+    coded[3] ^= 1
+    return bytes(coded)
+
+
+CORRUPT, MODEL = "CorruptError", "ModelError"
+
+GOOD: dict[str, Callable[[], bytes]] = {"neural-example": example}
+
+BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "neural-flipped": (CORRUPT, lambda: with_payload(flipped())),
+    "neural-profile": (CORRUPT, lambda: with_payload(b"\7" + bytes(9))),
+    "neural-units": (MODEL, lambda: with_model(neural_model(units=struct.pack("<2H", 16, 24)))),
+    "neural-units-zero": (MODEL, lambda: with_model(neural_model(units=bytes(4)))),
+    "neural-weights": (MODEL, lambda: with_model(neural_model(inner=bytes(16)))),
+    "neural-exponent": (MODEL, lambda: with_model(neural_model(high_exp=b"\x0b" * 16))),
+    "neural-rate": (MODEL, lambda: with_model(neural_model(join_rate=struct.pack("<i", 4096)))),
+    "neural-base": (MODEL, lambda: with_model(neural_model(ngram=b"no model of any kind"))),
+}
