@@ -101,7 +101,7 @@ for make in (vectors.prose, vectors.records, vectors.table, vectors.chinese, vec
         (tree / f"{make.__name__}-{size}").write_bytes(make("arm64", size))
 Path("small.lmmodel").write_bytes(vectors.small_model().pack(b"{}"))
 PROGRAM
-for options in "--preset fast" "--preset balanced" "--preset balanced --model small.lmmodel --embed-model --chunk-size 32K"; do
+for options in "--preset fast" "--preset balanced" "--preset max --chunk-size 16K" "--preset balanced --model small.lmmodel --embed-model --chunk-size 32K"; do
     # shellcheck disable=SC2086 # words
     here create here.lmarc tree --jobs 2 $options
     # shellcheck disable=SC2086 # words

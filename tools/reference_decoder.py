@@ -1335,8 +1335,10 @@ class Neural(Ngram):
         inputs = [[log2(freq) - 12_288 for freq in freqs], corrections]
         joint = freqs_of(inputs, [applied(weight) for weight in self.join[at : at + 2]])
         symbol = words.decode(joint)
-        steps = weight_steps(inputs, joint, symbol, self.join_rate)
-        for j, step in enumerate(steps):
+        errors = [(65_536 if s == symbol else 0) - freq >> 2 for s, freq in enumerate(joint)]
+        for j, row in enumerate(inputs):
+            total = sum(x * error for x, error in zip(row, errors, strict=True))
+            step = (total >> 11) * self.join_rate + 4096 >> 13
             self.join[at + j] = wrap(self.join[at + j] + step)
         return symbol
 

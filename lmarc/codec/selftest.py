@@ -35,10 +35,10 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "zeros-4096": "b0f66adc83641586656866813fd9dd0b",
     },
     "neural": {
-        "prose-4095": "38ddfbaea5e72a363f5553981187d205",
-        "json-8192": "2bd837d564985c3722a13d36a0d723ff",
-        "chinese-8192": "c66844b17bc7c148dc6e3b24de89c4a5",
-        "noise-8192": "3c828c69986cae2e5d20ebdb9b6f3c48",
+        "prose-4095": "5314d61b4931cb44615134973f56763b",
+        "json-8192": "0d8ec2023d707491d58ecace43d74669",
+        "chinese-8192": "a67db2a6f4200f71cc60fac9576da88f",
+        "noise-8192": "4b471f7857805c9dcd455eee77248dbe",
     },
 }
 

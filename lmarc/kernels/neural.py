@@ -72,10 +72,13 @@ def _learn_join(joint: Joint, symbol: int) -> None:
     error = (one_hot(symbol, mixture.TOTAL) - load_i32(joint.freqs, 0)) >> 2
     rate = integer(joint.rate[0])
     chosen = integer(joint.chosen[0])
-    step = (total(mul16(load_i32(joint.mixed, 0), error)) >> 11) * rate >> 13
-    joint.weights[chosen] = integer(joint.weights[chosen]) + step
-    step = (total(mul16(load_i32(joint.corrections, 0), error)) >> 11) * rate >> 13
-    joint.weights[chosen + 1] = integer(joint.weights[chosen + 1]) + step
+    # Rounded to the nearest: many steps are near zero, and rounding down would drag weights along.
+    gradient = total(mul16(load_i32(joint.mixed, 0), error)) >> 11
+    joint.weights[chosen] = integer(joint.weights[chosen]) + ((gradient * rate + 4096) >> 13)
+    gradient = total(mul16(load_i32(joint.corrections, 0), error)) >> 11
+    joint.weights[chosen + 1] = integer(joint.weights[chosen + 1]) + (
+        (gradient * rate + 4096) >> 13
+    )
 
 
 @inlined

@@ -42,6 +42,7 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 # SHA-256 -> file in the package. A model that shipped once is never changed, only superseded.
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
+    "cde102c53b900389d2f92022000d16f92c194ec8ff56fa420efd462171b96702": "lmarc-neural-1.lmmodel",
 }
 DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")
 DEFAULT_NEURAL: Final = next(

@@ -19,7 +19,7 @@ from lmarc.train.byte_network import TABLE_UNIT, ByteNetwork, dyadic
 
 __all__ = ["export", "train_join"]
 
-JOIN_RATE: Final = 6
+JOIN_RATE: Final = 256  # 150 to 400 do well; less leaves text unlike the training text worse
 _PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
 _TABLES: Final = ("last", "second_last", "low_bias")
 

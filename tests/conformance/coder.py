@@ -2,7 +2,8 @@
 
     python -m tests.conformance.coder THREADS INPUT...
 
-An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model.
+An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
+`neural:KIND-SIZE`: coded with the small network.
 """
 
 import hashlib
@@ -10,23 +11,29 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from lmarc.codec import ngram, vectors
+from lmarc.codec import neural, ngram, vectors
 from lmarc.kernels import _jit
 from lmarc.model import registry
 
 
 def digest(name: str) -> str:
     """Return the digest of one payload, after decoding it."""
-    model = vectors.small_model()
-    shipped = name.removeprefix("model:")
-    if shipped != name:
-        model = registry.ngram_model(registry.shipped("ngram"))
-    kind, _, size = shipped.rpartition("-")
+    which, _, what = name.rpartition(":")
+    kind, _, size = what.rpartition("-")
     makers = {"json": vectors.records, "csv": vectors.table}
     make = makers.get(kind) or getattr(vectors, kind)
     content = make(name, int(size))
-    payload = ngram.compress_with(model, content)
-    if ngram.decompress_with(model, payload, len(content)) != content:
+    if which == "neural":
+        network = vectors.small_network()
+        payload = neural.compress_with(network, content)
+        decoded = neural.decompress_with(network, payload, len(content))
+    else:
+        model = vectors.small_model()
+        if which == "model":
+            model = registry.ngram_model(registry.shipped("ngram"))
+        payload = ngram.compress_with(model, content)
+        decoded = ngram.decompress_with(model, payload, len(content))
+    if decoded != content:
         raise SystemExit(f"{name} does not decode")
     return hashlib.sha256(payload).hexdigest()
 

@@ -19,8 +19,17 @@ from lmarc.model import registry
 KINDS = ("prose", "json", "csv", "chinese", "noise")
 SIZES = (1, 3, 4095, 65_536)
 INPUTS = [f"{kind}-{size}" for kind in KINDS for size in SIZES]
+NEURAL = [f"neural:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
 # In plain Python a byte takes milliseconds.
-LITTLE = ["prose-1", "prose-3", "prose-300", "json-300", "chinese-300", "noise-100"]
+LITTLE = [
+    "prose-1",
+    "prose-3",
+    "prose-300",
+    "json-300",
+    "chinese-300",
+    "noise-100",
+    "neural:prose-99",
+]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 
@@ -49,7 +58,7 @@ def run(cache: Path | None, threads: int, names: list[str], **environment: str) 
 @pytest.fixture(scope="session")
 def native() -> dict[str, Any]:
     """What this processor gives, one chunk after the other."""
-    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED])
+    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL])
 
 
 @pytest.mark.slow
@@ -68,7 +77,7 @@ def test_every_processor_gives_the_same_bytes(
     flags = Path("/proc/cpuinfo")
     if has == "AVX2" and flags.exists() and "avx2" not in flags.read_text():
         pytest.skip("this processor cannot run AVX2")
-    found = run(tmp_path, 2, [*INPUTS, *SHIPPED], NUMBA_CPU_NAME=processor)
+    found = run(tmp_path, 2, [*INPUTS, *SHIPPED, *NEURAL], NUMBA_CPU_NAME=processor)
     assert found["target"] == processor
     assert found["digests"].items() <= native["digests"].items()
 
@@ -80,7 +89,7 @@ def test_plain_python_gives_the_same_bytes(native: dict[str, Any], tmp_path: Pat
 
 
 def test_threads_that_share_a_model_give_the_same_bytes(native: dict[str, Any]) -> None:
-    found = run(None, 5, INPUTS)
+    found = run(None, 5, [*INPUTS, *NEURAL])
     assert found["digests"].items() <= native["digests"].items()
 
 

@@ -73,7 +73,7 @@ def test_the_registry_parses_a_model_once() -> None:
 
 def test_a_model_without_its_base_is_not_embedded() -> None:
     registry.require_base_inside(packed())
-    with pytest.raises(ModelError, match="3f3f3f.*could not be read alone"):
+    with pytest.raises(ModelError, match=r"3f3f3f.*could not be read alone"):
         registry.require_base_inside(packed(b"?" * 32))
 
 
