@@ -1,6 +1,9 @@
 """What tests of several layers share: an S3 server that logs its requests."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,22 @@ class Bucket:
     url: str
     storage_options: dict[str, Any]
     log: RequestLog
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the kernels before any test's time counts: one that is stopped keeps none."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    command = [sys.executable, "-m", "lmarc", "warmup", "--quiet"]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests more time."""
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.timeout(400))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,6 +33,8 @@ LITTLE = [
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 
+pytestmark = pytest.mark.slow
+
 
 def run(cache: Path | None, threads: int, names: list[str], **environment: str) -> dict[str, Any]:
     """Code in a process, with a cache of its own if one is named; return target and digests."""
@@ -61,7 +63,6 @@ def native() -> dict[str, Any]:
     return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processor", "has"),
     [
