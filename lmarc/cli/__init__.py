@@ -41,11 +41,17 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
+_REQUIRED: Final = "the following arguments are required: "
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith(_REQUIRED):  # argparse counts arguments that may be missing
+            optional = {action.metavar for action in self._actions if action.nargs == "*"}
+            names = message.removeprefix(_REQUIRED).split(", ")
+            message = _REQUIRED + ", ".join(name for name in names if name not in optional)
         self.exit(USAGE, f"lmarc: {message} (see '{self.prog} --help')\n")
 
 

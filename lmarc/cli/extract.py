@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-C",
         "--directory",
+        action=options.Once,
         default=".",
         metavar="DIR",
         help="extract into this directory, made if missing",

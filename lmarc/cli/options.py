@@ -148,6 +148,22 @@ def add_archive(parser: argparse.ArgumentParser, metavar: str = "ARCHIVE") -> No
     )
 
 
+class Once(argparse.Action):
+    """An option that stands once: of two `-C`, tar takes each for the paths behind it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the value, unless there is one already."""
+        if getattr(namespace, self.dest, self.default) != self.default:
+            raise argparse.ArgumentError(self, "is given twice, expected one directory")
+        setattr(namespace, self.dest, values)
+
+
 def add_output(parser: argparse.ArgumentParser, *, as_json: bool = True) -> None:
     """Add how much is said."""
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
@@ -174,7 +190,11 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what to archive."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or directory to archive")
     parser.add_argument(
-        "-C", "--directory", metavar="DIR", help="read relative paths from this directory"
+        "-C",
+        "--directory",
+        action=Once,
+        metavar="DIR",
+        help="read relative paths from this directory",
     )
     parser.add_argument(
         "--exclude",

@@ -37,6 +37,21 @@ def test_options_may_stand_between_arguments(run: Run, tree: Path) -> None:
     assert _names(run) == [b"empty"]
 
 
+def test_a_second_directory_is_refused(run: Run, tree: Path) -> None:
+    """`tar` would take the first path from the first directory."""
+    done = run("create", "a.lmarc", "-C", "tree", "sub", "-C", "tree/sub", "deep", code=2)
+    assert done.err.startswith("lmarc: argument -C/--directory: is given twice")
+    run("create", "a.lmarc", "tree")
+    assert run("extract", "a.lmarc", "-C", "x", "-C", "y", code=2).err == done.err.replace(
+        "lmarc create", "lmarc extract"
+    )
+
+
+def test_arguments_that_may_be_missing_are_not_required(run: Run) -> None:
+    for command_name in ("create", "extract", "list", "append"):
+        assert "are required: ARCHIVE (see" in run(command_name, code=2).err
+
+
 def test_patterns_leave_out(run: Run, tree: Path, tmp_path: Path) -> None:
     (tmp_path / "patterns").write_text("# comment\n\n*\n!tree\n!*.txt\r\n")
     run("create", "a.lmarc", "tree", "-X", "patterns")
