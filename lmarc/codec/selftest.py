@@ -149,7 +149,8 @@ def warmup() -> Warm:
     start = time.monotonic()
     from lmarc.kernels import _jit, neural, ngram, rans
 
-    selftest([_QUICK])
+    if not _jit.PLAIN:
+        selftest([_QUICK])
     kernels: Any = (
         ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, neural.decode
     )  # fmt: skip
