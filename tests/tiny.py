@@ -86,7 +86,7 @@ def random_model(seed: int, text: bytes, n_buckets: int = 7, profiles: int = 2) 
 
 def naive_buckets(model: NgramModel) -> list[naive.Bucket]:
     """Return the static rows of a model as `naive` reads them."""
-    data = model.static(0).buckets.reshape(-1, ngram.BUCKET_SIZE)[:-1]
+    data = model.static(0).buckets.reshape(-1, ngram.BUCKET_SIZE)
     return [
         naive.Bucket(
             [int.from_bytes(bytes(bucket[2 * slot : 2 * slot + 2]), "little") for slot in range(6)],

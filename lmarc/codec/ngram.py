@@ -84,9 +84,16 @@ def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size
     profile, words = parse_payload(payload, model)
     bits, match_bits = table_bits(content_size)
     text = np.empty(content_size + 1, np.uint8)
-    state = thread_scratch().state(bits, match_bits)
-    weights = model.weights(profile)
-    read = ngram.decode(model.static(profile), weights, state, words, text, bits, 32 - match_bits)
+    scratch = thread_scratch()
+    read = ngram.decode(
+        model.static(profile),
+        scratch.weights(model, profile),
+        scratch.state(bits, match_bits),
+        words,
+        text,
+        bits,
+        32 - match_bits,
+    )
     if read != len(words):
         raise CorruptError(
             f"n-gram payload of {len(payload)} bytes does not decode to {content_size} bytes"
@@ -123,7 +130,7 @@ def model_steps(model: NgramModel, content: bytes, profile: int, scratch: Scratc
     steps = np.empty(2 * len(content), np.uint32)
     ngram.model(
         model.static(profile),
-        model.weights(profile),
+        scratch.weights(model, profile),
         scratch.state(bits, match_bits),
         text,
         bits,

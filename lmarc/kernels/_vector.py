@@ -1,10 +1,13 @@
-"""Vectors of sixteen int32 that live in registers, for kernels; plain NumPy where Numba is
+"""Vectors of sixteen integers that live in registers, for kernels; plain NumPy where Numba is
 disabled.
 
 Every function lowers to LLVM vector IR without naming an instruction set, so any CPU runs it and
-the results are equal everywhere: additions, products and shifts wrap at 32 bits, and nothing
-rounds.  `Vector` values support `+ - * >> & ^`, with another vector or with an integer on the
-right; `>>` is arithmetic, `lshr` logical.
+the results are equal everywhere: additions, products and shifts wrap, and nothing rounds.
+
+There are two kinds.  A `Vector` has lanes of int32.  `Words` have lanes of 16 bits, whose sign is a
+matter of the operation: half the registers, so whatever fits them is done in words.  Both support
+`+ - * >> & ^`, with their own kind or with an integer on the right; `>>` is arithmetic for a
+`Vector`, logical for `Words`.
 
 Offsets count *elements* of the array given.  Nothing is bounds-checked: callers derive offsets from
 masked hashes.
@@ -19,4 +22,5 @@ from ._jit import PLAIN
 if PLAIN or TYPE_CHECKING:
     from ._vector_plain import *  # noqa: F403
 else:
+    from ._rows_llvm import *  # noqa: F403
     from ._vector_llvm import *  # noqa: F403

@@ -6,6 +6,7 @@ Intrinsics stand at module level because Numba's disk cache misses those made in
 from __future__ import annotations
 
 import operator
+import sys
 
 import numpy as np
 from llvmlite import ir
@@ -14,33 +15,37 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
-    "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
-    "exponent_and_fraction", "find_u16", "gather", "largest", "less", "load_i16", "load_i32",
-    "load_nibbles", "load_u16", "lshr", "mask_bits", "maxima", "maximum", "minimum", "mul16",
-    "one_hot", "prefetch", "prefix_sums", "scatter", "scatter_8", "splat", "splat_at",
-    "store_i16", "store_i32", "store_u16", "total", "unsigned_product_high",
+    "bit_length", "count_at_most", "dot_pairs", "either", "equal", "larger", "largest", "less",
+    "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr", "mask_bits", "maximum",
+    "minimum", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "product_high", "smaller",
+    "splat", "splat_at", "splat_word", "store_i16", "store_i32", "store_u16", "store_words",
+    "total", "unsigned_product_high", "widen", "widen_signed",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 V32, V16 = ir.VectorType(I32, 16), ir.VectorType(I16, 16)
-FLOATS = ir.VectorType(ir.FloatType(), 16)
+PAIRS, FLOATS = ir.VectorType(I32, 8), ir.VectorType(ir.FloatType(), 8)
 INT = types.int64
+LOW_WORD = 0 if sys.byteorder == "little" else 1
+# The order in which instructions on 128 bits at a time unpack and pack words; its own inverse.
+SPLIT = [*range(4), *range(8, 12), *range(4, 8), *range(12, 16)]
 
 
 class _Vector(types.Type):
-    """Numba's type of sixteen int32 in a register."""
+    """Numba's type of sixteen integers in registers: int32, or words of 16 bits."""
 
-    def __init__(self) -> None:
-        super().__init__(name="i32x16")
+    def __init__(self, element: ir.IntType) -> None:
+        super().__init__(name=f"i{element.width}x16")
+        self.lanes = ir.VectorType(element, 16)
 
 
-vector = _Vector()
+vector, words = _Vector(I32), _Vector(I16)
 
 
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type) -> None:
-        super().__init__(dmm, fe_type, V32)
+        super().__init__(dmm, fe_type, fe_type.lanes)
 
 
 def _const(value, ty=V32):
@@ -79,26 +84,29 @@ def _store(context, builder, signature, args, value, align):
     return context.get_dummy_value()
 
 
-def _operator(op, method):
+def _operator(op, method, word_method=None):
+    methods = {vector: method, words: word_method or method}
+
     @intrinsic
     def with_vector(typing, a, b):
         def codegen(context, builder, signature, args):
-            return getattr(builder, method)(args[0], args[1])
+            return getattr(builder, methods[a])(args[0], args[1])
 
-        return vector(vector, vector), codegen
+        return a(a, b), codegen
 
     @intrinsic
     def with_integer(typing, a, b):
         def codegen(context, builder, signature, args):
-            return getattr(builder, method)(args[0], _splat(builder, builder.trunc(args[1], I32)))
+            scalar = builder.trunc(args[1], a.lanes.element)
+            return getattr(builder, methods[a])(args[0], _splat(builder, scalar, a.lanes))
 
-        return vector(vector, INT), codegen
+        return a(a, INT), codegen
 
     @overload(op)
     def dispatch(a, b):
-        if a is vector and b is vector:
+        if isinstance(a, _Vector) and a is b:
             return lambda a, b: with_vector(a, b)  # noqa: PLW0108
-        if a is vector and isinstance(b, types.Integer):
+        if isinstance(a, _Vector) and isinstance(b, types.Integer):
             return lambda a, b: with_integer(a, np.int64(b))
         return None
 
@@ -108,17 +116,9 @@ def _operator(op, method):
 add, add_integer = _operator(operator.add, "add")
 sub, sub_integer = _operator(operator.sub, "sub")
 mul, mul_integer = _operator(operator.mul, "mul")
-ashr, ashr_integer = _operator(operator.rshift, "ashr")
+shr, shr_integer = _operator(operator.rshift, "ashr", "lshr")
 and_, and_integer = _operator(operator.and_, "and_")
 xor, xor_integer = _operator(operator.xor, "xor")
-
-
-@intrinsic
-def load_u16(typing, array, offset):
-    def codegen(context, builder, signature, args):
-        return builder.zext(_load(context, builder, signature, args, V16, 2), V32)
-
-    return vector(array, INT), codegen
 
 
 @intrinsic
@@ -157,22 +157,88 @@ def store_i32(typing, array, offset, value):
 
 
 @intrinsic
-def load_nibbles(typing, array, offset):
+def load_words(typing, array, offset):
     def codegen(context, builder, signature, args):
-        words = _load(context, builder, signature, args, ir.VectorType(I32, 2), 1)
-        spread = builder.shuffle_vector(words, words, _mask([0] * 8 + [1] * 8))
-        shifted = builder.lshr(spread, ir.Constant(V32, [4 * (lane % 8) for lane in range(16)]))
-        return builder.and_(shifted, _const(15))
+        return _load(context, builder, signature, args, V16, 2)
+
+    return words(array, INT), codegen
+
+
+@intrinsic
+def store_words(typing, array, offset, value):
+    def codegen(context, builder, signature, args):
+        return _store(context, builder, signature, args, args[2], 2)
+
+    return types.void(array, INT, words), codegen
+
+
+@intrinsic
+def load_8(typing, array, offset):
+    def codegen(context, builder, signature, args):
+        eight = ir.VectorType(I32, 8)
+        lanes = _load(context, builder, signature, args, eight, 4)
+        return builder.shuffle_vector(lanes, _const(0, eight), _mask(range(16)))
 
     return vector(array, INT), codegen
 
 
 @intrinsic
-def splat(typing, value):
+def narrow(typing, a):
     def codegen(context, builder, signature, args):
-        return _splat(builder, builder.trunc(args[0], I32))
+        return builder.trunc(args[0], V16)
 
-    return vector(INT), codegen
+    return words(vector), codegen
+
+
+@intrinsic
+def pack(typing, a):
+    def codegen(context, builder, signature, args):
+        # Halves as words, so that LLVM sees the instruction and moves no lanes before it.
+        halves = (
+            builder.shuffle_vector(args[0], args[0], _mask(range(first, first + 8)))
+            for first in (0, 8)
+        )
+        even = [lane + k for lane in (0, 16, 8, 24) for k in range(LOW_WORD, 8, 2)]
+        return builder.shuffle_vector(*(builder.bitcast(x, V16) for x in halves), _mask(even))
+
+    return words(vector), codegen
+
+
+def _widening(method):
+    @intrinsic
+    def function(typing, a):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, method)(args[0], V32)
+
+        return vector(words), codegen
+
+    return function
+
+
+widen, widen_signed = _widening("zext"), _widening("sext")
+
+
+@intrinsic
+def product_high(typing, a, b):
+    def codegen(context, builder, signature, args):
+        product = builder.mul(*(builder.zext(x, V32) for x in args))
+        return builder.trunc(builder.lshr(product, _const(16)), V16)
+
+    return words(words, words), codegen
+
+
+def _splat_of(kind):
+    @intrinsic
+    def function(typing, value):
+        def codegen(context, builder, signature, args):
+            return _splat(builder, builder.trunc(args[0], kind.lanes.element), kind.lanes)
+
+        return kind(INT), codegen
+
+    return function
+
+
+splat, splat_word = _splat_of(vector), _splat_of(words)
 
 
 @intrinsic
@@ -183,36 +249,62 @@ def splat_at(typing, array, offset):
     return vector(array, INT), codegen
 
 
-@intrinsic
-def one_hot(typing, lane, value):
-    def codegen(context, builder, signature, args):
-        lane, value = (_splat(builder, builder.trunc(a, I32)) for a in args)
-        hit = builder.icmp_signed("==", ir.Constant(V32, list(range(16))), lane)
-        return builder.select(hit, value, _const(0))
+def _one_hot(kind):
+    @intrinsic
+    def function(typing, lane, value):
+        def codegen(context, builder, signature, args):
+            lane, value = (
+                _splat(builder, builder.trunc(a, kind.lanes.element), kind.lanes) for a in args
+            )
+            hit = builder.icmp_signed("==", ir.Constant(kind.lanes, list(range(16))), lane)
+            return builder.select(hit, value, _const(0, kind.lanes))
 
-    return vector(INT, INT), codegen
+        return kind(INT, INT), codegen
+
+    return function
+
+
+one_hot, one_hot_word = _one_hot(vector), _one_hot(words)
 
 
 def _binary(name):
     @intrinsic
     def function(typing, a, b):
         def codegen(context, builder, signature, args):
-            return _call(builder, f"llvm.{name}.v16i32", V32, args)
+            bits = a.lanes.element.width
+            return _call(builder, f"llvm.{name}.v16i{bits}", a.lanes, args)
 
-        return vector(vector, vector), codegen
+        return a(a, b), codegen
 
     return function
 
 
 minimum, maximum = _binary("smin"), _binary("smax")
+larger, smaller = _binary("umax"), _binary("umin")
+
+
+def _pairs(builder, a):
+    """Words two and two: the low ones of each pair as int32, and the high ones."""
+    pairs = builder.bitcast(a, PAIRS)
+    return builder.and_(pairs, _const(0xFFFF, PAIRS)), builder.lshr(pairs, _const(16, PAIRS))
+
+
+def _words(builder, low, high):
+    """Words again, out of what `_pairs` gave."""
+    high = builder.shl(high, _const(16, PAIRS))
+    return builder.bitcast(builder.or_(builder.and_(low, _const(0xFFFF, PAIRS)), high), V16)
 
 
 @intrinsic
 def lshr(typing, a, b):
     def codegen(context, builder, signature, args):
-        return builder.lshr(args[0], args[1])
+        if a is vector:
+            return builder.lshr(args[0], args[1])
+        # Not every processor shifts words by words.
+        (low, high), (by_low, by_high) = (_pairs(builder, x) for x in args)
+        return _words(builder, builder.lshr(low, by_low), builder.lshr(high, by_high))
 
-    return vector(vector, vector), codegen
+    return a(a, b), codegen
 
 
 @intrinsic
@@ -229,9 +321,9 @@ def _comparison(op):
     @intrinsic
     def function(typing, a, b):
         def codegen(context, builder, signature, args):
-            return builder.sext(builder.icmp_signed(op, args[0], args[1]), V32)
+            return builder.sext(builder.icmp_signed(op, args[0], args[1]), a.lanes)
 
-        return vector(vector, vector), codegen
+        return a(a, b), codegen
 
     return function
 
@@ -245,7 +337,7 @@ def either(typing, mask, yes, no):
         mask, yes, no = args
         return builder.xor(no, builder.and_(mask, builder.xor(yes, no)))
 
-    return vector(vector, vector, vector), codegen
+    return mask(mask, yes, no), codegen
 
 
 @intrinsic
@@ -267,69 +359,21 @@ def bit_length(typing, value):
     return INT(INT), codegen
 
 
-def _addresses(context, builder, signature, args):
-    array = context.make_array(signature.args[0])(context, builder, args[0])
-    wide = ir.VectorType(I64, 16)
-    base = _splat(builder, builder.ptrtoint(array.data, I64), wide)
-    offsets = builder.mul(builder.sext(args[1], wide), _const(4, wide))
-    return builder.inttoptr(builder.add(base, offsets), ir.VectorType(I32.as_pointer(), 16))
-
-
-def _lanes_mask(n_lanes):
-    return ir.Constant(ir.VectorType(I1, 16), [int(lane < n_lanes) for lane in range(16)])
-
-
-@intrinsic
-def gather(typing, array, offsets):
-    def codegen(context, builder, signature, args):
-        pointers = _addresses(context, builder, signature, args)
-        arguments = [pointers, ir.Constant(I32, 4), _lanes_mask(16), _const(0)]
-        return _call(builder, "llvm.masked.gather.v16i32.v16p0", V32, arguments)
-
-    return vector(array, vector), codegen
-
-
-def _scatter(n_lanes):
-    @intrinsic
-    def function(typing, array, offsets, value):
-        def codegen(context, builder, signature, args):
-            pointers = _addresses(context, builder, signature, args)
-            arguments = [args[2], pointers, ir.Constant(I32, 4), _lanes_mask(n_lanes)]
-            _call(builder, "llvm.masked.scatter.v16i32.v16p0", ir.VoidType(), arguments)
-            return context.get_dummy_value()
-
-        return types.void(array, vector, vector), codegen
-
-    return function
-
-
-scatter, scatter_8 = _scatter(16), _scatter(8)
-
-
 @intrinsic
 def total(typing, a):
     def codegen(context, builder, signature, args):
-        return builder.sext(_call(builder, "llvm.vector.reduce.add.v16i32", I32, args), I64)
+        if a is vector:
+            return builder.sext(_call(builder, "llvm.vector.reduce.add.v16i32", I32, args), I64)
+        both = builder.add(*_pairs(builder, args[0]))
+        return builder.zext(_call(builder, "llvm.vector.reduce.add.v8i32", I32, [both]), I64)
 
-    return INT(vector), codegen
+    return INT(a), codegen
 
 
 @intrinsic
 def largest(typing, a):
     def codegen(context, builder, signature, args):
         return _splat(builder, _call(builder, "llvm.vector.reduce.smax.v16i32", I32, args))
-
-    return vector(vector), codegen
-
-
-@intrinsic
-def prefix_sums(typing, a):
-    def codegen(context, builder, signature, args):
-        sums = args[0]
-        for step in (1, 2, 4, 8):
-            moved = [16 + lane - step if lane >= step else 0 for lane in range(16)]
-            sums = builder.add(sums, builder.shuffle_vector(_const(0), sums, _mask(moved)))
-        return sums
 
     return vector(vector), codegen
 
@@ -342,73 +386,6 @@ def count_at_most(typing, a, value):
         return builder.zext(_call(builder, "llvm.ctpop.i16", I16, [hits]), I64)
 
     return INT(vector, INT), codegen
-
-
-@intrinsic
-def find_u16(typing, array, offset, value, n_lanes):
-    def codegen(context, builder, signature, args):
-        eight = ir.VectorType(I16, 8)
-        found = _load(context, builder, signature, args, eight, 2)
-        wanted = _splat(builder, builder.trunc(args[2], I16), eight)
-        hits = builder.bitcast(builder.icmp_signed("==", found, wanted), I8)
-        kept = builder.and_(
-            builder.zext(hits, I64),
-            builder.sub(builder.shl(ir.Constant(I64, 1), args[3]), ir.Constant(I64, 1)),
-        )
-        return builder.cttz(builder.or_(kept, ir.Constant(I64, 1 << 32)), ir.Constant(I1, 1))
-
-    return INT(array, INT, INT, INT), codegen
-
-
-def _reduce_rows(builder, rows, combine):
-    """Sixteen horizontal reductions at once: lane `j` of the result is that of row `j`.
-
-    After the step of width w every vector holds partial results of 2 w rows, a lane for each; 15
-    steps in place of 16 reductions.
-    """
-    width = 1
-    while len(rows) > 1:
-        low = [lane if not lane & width else 16 + (lane ^ width) for lane in range(16)]
-        high = [lane ^ width if not lane & width else 16 + lane for lane in range(16)]
-        rows = [
-            combine(
-                builder.shuffle_vector(a, b, _mask(low)), builder.shuffle_vector(a, b, _mask(high))
-            )
-            for a, b in zip(rows[::2], rows[1::2], strict=True)
-        ]
-        width *= 2
-    return rows[0]
-
-
-@intrinsic
-def maxima(typing, array, offset):
-    def codegen(context, builder, signature, args):
-        base = _pointer(context, builder, signature, args, V16)
-        rows = []
-        for row in range(16):
-            lanes = builder.load(builder.gep(base, [ir.Constant(I64, row)]))
-            lanes.align = 2
-            rows.append(builder.sext(lanes, V32))
-        return _reduce_rows(
-            builder, rows, lambda a, b: _call(builder, "llvm.smax.v16i32", V32, [a, b])
-        )
-
-    return vector(array, INT), codegen
-
-
-@intrinsic
-def dots(typing, array, offset, value):
-    def codegen(context, builder, signature, args):
-        base = _pointer(context, builder, signature, args, V16)
-        factor = builder.sext(builder.trunc(args[2], V16), V32)
-        sums = []
-        for row in range(16):
-            lanes = builder.load(builder.gep(base, [ir.Constant(I64, row)]))
-            lanes.align = 2
-            sums.append(builder.mul(builder.sext(lanes, V32), factor))
-        return _reduce_rows(builder, sums, builder.add)
-
-    return vector(array, INT, vector), codegen
 
 
 @intrinsic
@@ -430,14 +407,18 @@ def dot_pairs(typing, array, offset, pairs):
 
 
 @intrinsic
-def exponent_and_fraction(typing, a):
+def log_bits(typing, a):
     def codegen(context, builder, signature, args):
         # Exact: an integer below 2**24 converts to float32 without rounding, whose bits are
         # exponent and mantissa.
-        bits = builder.bitcast(builder.sitofp(args[0], FLOATS), V32)
-        return builder.sub(builder.ashr(bits, _const(11)), _const(127 << 12))
+        low, high = (
+            builder.bitcast(builder.sitofp(x, FLOATS), PAIRS) for x in _pairs(builder, args[0])
+        )
+        eleven = _const(11, PAIRS)
+        bits = _words(builder, builder.lshr(low, eleven), builder.lshr(high, eleven))
+        return builder.sub(bits, _const((127 << 12) & 0xFFFF, V16))
 
-    return vector(vector), codegen
+    return words(words), codegen
 
 
 @intrinsic
@@ -447,16 +428,3 @@ def unsigned_product_high(typing, value, count):
         return builder.lshr(builder.mul(low, args[1]), ir.Constant(I64, 32))
 
     return INT(INT, INT), codegen
-
-
-@intrinsic
-def prefetch(typing, array, offset):
-    def codegen(context, builder, signature, args):
-        address = _pointer(context, builder, signature, args, I8)
-        hints = [ir.Constant(I32, k) for k in (0, 3, 1)]  # read, keep, data
-        void = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
-        prefetcher = cgutils.get_or_insert_function(builder.module, void, "llvm.prefetch.p0")
-        builder.call(prefetcher, [address, *hints])
-        return context.get_dummy_value()
-
-    return types.void(array, INT), codegen

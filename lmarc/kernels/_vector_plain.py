@@ -1,4 +1,4 @@
-"""The operations of `_vector` on NumPy int32 arrays: what each means, in plain form."""
+"""The operations of `_vector` on NumPy arrays: what each means, in plain form."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
-    "exponent_and_fraction", "find_u16", "gather", "largest", "less", "load_i16", "load_i32",
-    "load_nibbles", "load_u16", "lshr", "mask_bits", "maxima", "maximum", "minimum", "mul16",
-    "one_hot", "prefetch", "prefix_sums", "scatter", "scatter_8", "splat", "splat_at",
-    "store_i16", "store_i32", "store_u16", "total", "unsigned_product_high",
+    "add_u16", "bit_lanes", "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
+    "find_tag", "gather", "gather_8", "larger", "largest", "less", "load_8", "load_i16",
+    "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr", "mask_bits", "maxima",
+    "maximum", "minimum", "mix", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "prefetch",
+    "prefix_sums", "product_high", "scatter", "scatter_8", "smaller", "splat", "splat_at",
+    "splat_word", "store_i16", "store_i32", "store_u16", "store_words", "total",
+    "unsigned_product_high", "vector_of", "widen", "widen_signed",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Vector = npt.NDArray[np.int32]
+Words = npt.NDArray[Any]  # uint16; NumPy's stubs lose it in sums with an int
 LANES = np.arange(16)
-
-
-def load_u16(array: Array, offset: int) -> Vector:
-    """Sixteen uint16, widened."""
-    return array[offset : offset + 16].astype(np.int32)
+SPLIT = np.arange(16).reshape(2, 2, 4).transpose(1, 0, 2).reshape(16)
+"""Array 0 to 3, 8 to 11, 4 to 7, 12 to 15: its own inverse."""
 
 
 def load_i16(array: Array, offset: int) -> Vector:
@@ -50,15 +50,40 @@ def store_i32(array: Array, offset: int, vector: Vector) -> None:
     array[offset : offset + 16] = vector
 
 
-def load_nibbles(array: Array, offset: int) -> Vector:
-    """Sixteen 4-bit values out of eight bytes, the low half of each byte first."""
-    pair = array[offset : offset + 8].astype(np.int32)
-    return np.stack([pair & 15, pair >> 4], axis=1).reshape(16)
+def load_8(array: Array, offset: int) -> Vector:
+    """Eight int32, and eight zeros."""
+    return np.concatenate([array[offset : offset + 8].astype(np.int32), np.zeros(8, np.int32)])
+
+
+def load_words(array: Array, offset: int) -> Words:
+    """Sixteen words of 16 bits."""
+    return array[offset : offset + 16].astype(np.uint16)
+
+
+def store_words(array: Array, offset: int, words: Words) -> None:
+    """Store every word."""
+    array[offset : offset + 16] = words.astype(array.dtype)
+
+
+def load_levels(array: Array, offset: int, mask: int) -> Words:
+    """Words from 0 to 15 out of eight bytes and-ed with those of `mask`, the low half first."""
+    packed = int.from_bytes(array[offset : offset + 8].tobytes(), "little") & mask
+    return np.array([packed >> 4 * lane & 15 for lane in range(16)], np.uint16)
+
+
+def load_u32(array: Array, offset: int) -> int:
+    """The number in four bytes from `array[offset]`, an array of uint8."""
+    return int.from_bytes(array[offset : offset + 4].tobytes(), "little")
 
 
 def splat(value: int) -> Vector:
     """`value`, wrapped to 32 bits, in every lane."""
     return np.full(16, ((int(value) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31), np.int32)
+
+
+def splat_word(value: int) -> Words:
+    """`value`, wrapped to 16 bits, in every word."""
+    return np.full(16, int(value) & 0xFFFF, np.uint16)
 
 
 def splat_at(array: Array, offset: int) -> Vector:
@@ -71,19 +96,75 @@ def one_hot(lane: int, value: int) -> Vector:
     return np.where(lane == LANES, splat(value), 0).astype(np.int32)
 
 
-def minimum(a: Vector, b: Vector) -> Vector:
-    """The smaller of each pair of lanes."""
-    return np.minimum(a, b)
+def one_hot_word(lane: int, value: int) -> Words:
+    """`value`, wrapped to 16 bits, in one word, zero elsewhere."""
+    return np.where(lane == LANES, splat_word(value), 0).astype(np.uint16)
 
 
-def maximum(a: Vector, b: Vector) -> Vector:
-    """The larger of each pair of lanes."""
+def bit_lanes(bits: int) -> Words:
+    """All ones in word `s` where bit `s` is 1, else zero."""
+    return np.array([-(bits >> lane & 1) & 0xFFFF for lane in range(16)], np.uint16)
+
+
+def vector_of(values: tuple[int, ...]) -> Vector:
+    """The values, wrapped to 32 bits, and zeros."""
+    return np.concatenate([splat(value)[:1] for value in (*values, *(16 - len(values)) * (0,))])
+
+
+def narrow(a: Vector) -> Words:
+    """The low 16 bits of every lane."""
+    return a.astype(np.uint16)
+
+
+def pack(a: Vector) -> Words:
+    """The low 16 bits of every lane, in the order of SPLIT."""
+    return a.astype(np.uint16)[SPLIT]
+
+
+def widen(a: Words) -> Vector:
+    """Words without a sign as lanes."""
+    return a.astype(np.int32)
+
+
+def widen_signed(a: Words) -> Vector:
+    """Words with a sign as lanes."""
+    return a.view(np.int16).astype(np.int32)
+
+
+def _signed(a: Array) -> Array:
+    return a.view(np.int16) if a.dtype == np.uint16 else a
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of each pair of lanes, which have a sign."""
+    return np.where(_signed(a) < _signed(b), a, b)
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of each pair of lanes, which have a sign."""
+    return np.where(_signed(a) < _signed(b), b, a)
+
+
+def larger(a: Words, b: Words) -> Words:
+    """The larger of each pair of words without a sign."""
     return np.maximum(a, b)
 
 
-def lshr(a: Vector, b: Vector) -> Vector:
+def smaller(a: Vector, b: Vector) -> Vector:
+    """The smaller of each pair of lanes without a sign."""
+    return np.minimum(a.view(np.uint32), b.view(np.uint32)).view(np.int32)
+
+
+def product_high(a: Words, b: Words) -> Words:
+    """Products of words without a sign, their upper 16 bits."""
+    return (a.astype(np.uint32) * b >> 16).astype(np.uint16)
+
+
+def lshr(a: Array, b: Array) -> Array:
     """Logical shift right of each lane by the lane of `b`, 0 to 31."""
-    return (a.view(np.uint32) >> b.astype(np.uint32)).view(np.int32)
+    unsigned = a.astype(np.uint32) >> b.astype(np.uint32)
+    shifted: Array = unsigned.astype(a.dtype)
+    return shifted
 
 
 def mul16(a: Vector, b: Vector) -> Vector:
@@ -91,20 +172,22 @@ def mul16(a: Vector, b: Vector) -> Vector:
     return a * b
 
 
-def equal(a: Vector, b: Vector) -> Vector:
-    """-1 in the lanes that are equal, else 0."""
-    ones: Vector = (a == b).astype(np.int32)
-    return -ones
+def equal(a: Array, b: Array) -> Array:
+    """All ones in the lanes that are equal, else zero."""
+    mask: Array = -(a == b).astype(a.dtype)
+    return mask
 
 
-def less(a: Vector, b: Vector) -> Vector:
-    """-1 in the lanes where `a` < `b`, else 0."""
-    return -(a < b).astype(np.int32)
+def less(a: Array, b: Array) -> Array:
+    """All ones in the lanes where `a` < `b`, with their signs, else zero."""
+    mask: Array = -(_signed(a) < _signed(b)).astype(a.dtype)
+    return mask
 
 
-def either(mask: Vector, yes: Vector, no: Vector) -> Vector:
+def either(mask: Array, yes: Array, no: Array) -> Array:
     """Bit by bit `yes` where `mask` is 1, else `no`."""
-    return no ^ (mask & (yes ^ no))
+    chosen: Array = no ^ (mask & (yes ^ no))
+    return chosen
 
 
 def mask_bits(mask: Vector) -> int:
@@ -117,23 +200,28 @@ def bit_length(value: int) -> int:
     return int(value).bit_length()
 
 
-def gather(array: Array, offsets: Vector) -> Vector:
-    """Sixteen int32 from sixteen places."""
-    return array[offsets].astype(np.int32)
+def gather(array: Array, places: Array) -> Vector:
+    """Sixteen int32, from `array[places[0]]` on."""
+    return array[places[:16]].astype(np.int32)
 
 
-def scatter(array: Array, offsets: Vector, vector: Vector) -> None:
+def gather_8(array: Array, places: Array) -> Vector:
+    """Eight int32, from `array[places[0]]` on, and eight zeros."""
+    return np.concatenate([array[places[:8]].astype(np.int32), np.zeros(8, np.int32)])
+
+
+def scatter(array: Array, places: Array, vector: Vector) -> None:
     """Store every lane in its own place; places differ."""
-    array[offsets] = vector
+    array[places[:16]] = vector
 
 
-def scatter_8(array: Array, offsets: Vector, vector: Vector) -> None:
-    """Store the first eight lanes in their own places."""
-    array[offsets[:8]] = vector[:8]
+def scatter_8(array: Array, places: Array, vector: Vector) -> None:
+    """Store the first eight lanes in their own places; places differ."""
+    array[places[:8]] = vector[:8]
 
 
-def total(a: Vector) -> int:
-    """Sum of all lanes (must fit int32)."""
+def total(a: Array) -> int:
+    """Sum of all lanes (must fit int32); words have no sign."""
     return int(a.sum(dtype=np.int64))
 
 
@@ -142,9 +230,9 @@ def largest(a: Vector) -> Vector:
     return np.full(16, a.max(), np.int32)
 
 
-def prefix_sums(a: Vector) -> Vector:
-    """Lane `s` holds the sum of lanes 0 to `s`."""
-    return np.cumsum(a, dtype=np.int32)
+def prefix_sums(a: Words) -> Words:
+    """Word `s` holds the sum of words 0 to `s`, wrapped to 16 bits."""
+    return np.cumsum(a, dtype=np.uint16)
 
 
 def count_at_most(a: Vector, value: int) -> int:
@@ -152,34 +240,45 @@ def count_at_most(a: Vector, value: int) -> int:
     return int((a <= value).sum())
 
 
-def find_u16(array: Array, offset: int, value: int, n_lanes: int) -> int:
-    """The first of `array[offset : offset + n_lanes]` that equals `value`, or 32.
+def find_tag(array: Array, offset: int, tag: int) -> int:
+    """Which of the six words from `array[offset]`, an array of uint8, is `tag`, or 6."""
+    hits = np.flatnonzero(array[offset : offset + 12].view(np.uint16) == tag)
+    return int(hits[0]) if len(hits) else 6
 
-    `value` is 0 to 65535; eight elements are read.
+
+def add_u16(array: Array, offset: int, value: int) -> None:
+    """Add to an element of uint16, up to 65535."""
+    array[offset] = min(int(array[offset]) + value, 65535)
+
+
+def maxima(array: Array, offset: int) -> Words:
+    """Word `j` holds the largest of row `j` of int16[16, 16] at `offset`."""
+    rows: Words = array[offset : offset + 256].reshape(16, 16).max(axis=1).view(np.uint16)
+    return rows
+
+
+def dots(array: Array, offset: int, words: Words) -> Vector:
+    """Lane `j` holds the dot product of row `j` of int16[16, 16] with words with a sign."""
+    rows: Vector = array[offset : offset + 256].reshape(16, 16).astype(np.int32)
+    result: Vector = (rows * widen_signed(words)).sum(axis=1, dtype=np.int32)
+    return result
+
+
+def mix(array: Array, offset: int, weights: Array) -> Vector:
+    """The rows of int16[16, 16] at `offset`, times their int16 weights, added.
+
+    Weights and result are in the order of SPLIT.
     """
-    hits = np.flatnonzero(array[offset : offset + n_lanes] == value)
-    return int(hits[0]) if len(hits) else 32
-
-
-def maxima(array: Array, offset: int) -> Vector:
-    """Lane `j` holds the largest of row `j` of int16[16, 16] at `offset`."""
     rows: Vector = array[offset : offset + 256].reshape(16, 16).astype(np.int32)
-    result: Vector = rows.max(axis=1)
-    return result
+    result: Vector = (rows * weights[SPLIT, None]).sum(axis=0, dtype=np.int32)
+    return result[SPLIT]
 
 
-def dots(array: Array, offset: int, vector: Vector) -> Vector:
-    """Lane `j` holds the dot product of row `j` of int16[16, 16] with `vector`, whose lanes fit."""
-    rows: Vector = array[offset : offset + 256].reshape(16, 16).astype(np.int32)
-    result: Vector = (rows * vector).sum(axis=1, dtype=np.int32)
-    return result
-
-
-def exponent_and_fraction(a: Vector) -> Vector:
-    """floor(log2(a)) << 12 with twelve bits of the mantissa below, for lanes 1 to 2**24 - 1."""
+def log_bits(a: Words) -> Words:
+    """floor(log2(a)) << 12 with twelve bits of the mantissa below, for words from 1."""
     exponent = np.array([int(x).bit_length() - 1 for x in a], np.int32)
-    mantissa = (a.astype(np.int64) << (23 - exponent)) - (1 << 23)
-    return ((exponent << 12) + (mantissa >> 11)).astype(np.int32)
+    mantissa = (a.astype(np.int32) << 12 >> exponent) - (1 << 12)
+    return ((exponent << 12) + mantissa).astype(np.uint16)
 
 
 def unsigned_product_high(value: int, count: int) -> int:

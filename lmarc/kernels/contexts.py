@@ -8,7 +8,7 @@ orders 1 to 4 and 6, the word so far, the column (what stands above in the line 
 from __future__ import annotations
 
 from ._jit import I32Array, I64Array, U8Array, U32Array, inlined, integer
-from ._vector import load_i32, lshr, splat, store_i32
+from ._vector import load_i32, lshr, splat, store_i32, vector_of
 
 ORDER_1, ORDER_2, ORDER_3, ORDER_4, ORDER_6, WORD, COLUMN, FIELD, ORDER_5, WORD_PAIR = range(10)
 N_KEYS = 10
@@ -80,21 +80,24 @@ def compute_keys(
     if start >= 0 and there + 1 < line:
         up_field = integer(text[there])
         up_next = integer(text[there + 1])
+    word = cursor[WORD_HASH]
     # Every lane adds its own constant, so that equal bytes in two lanes give two keys.
-    keys[ORDER_1] = last & 0xFF
-    keys[ORDER_2] = (last & 0xFFFF) + LANE_STEP
-    keys[ORDER_3] = ((last & 0xFFFFFF) + 2 * LANE_STEP) & MASK_32
-    keys[ORDER_4] = (last + 3 * LANE_STEP) & MASK_32
-    keys[ORDER_5] = (last * KEY_1 + (older & 0xFF) + 4 * LANE_STEP) & MASK_32
-    keys[ORDER_6] = (last * KEY_1 + (older & 0xFFFF) * KEY_2 + 5 * LANE_STEP) & MASK_32
-    keys[WORD] = (cursor[WORD_HASH] + 6 * LANE_STEP) & MASK_32
-    keys[WORD_PAIR] = (cursor[WORD_HASH] * KEY_2 + cursor[LAST_WORD] + 7 * LANE_STEP) & MASK_32
-    keys[COLUMN] = (min(column, 255) | up << 8 | (last & 0xFF) << 16) + 8 * LANE_STEP & MASK_32
-    keys[FIELD] = (
-        (up_field | up_next << 8 | (last & 0xFF) << 16 | min(cursor[FIELD_NUMBER], 255) << 24)
-        + 9 * LANE_STEP
-    ) & MASK_32
-    mixed = load_i32(keys, 0) * KEY_1
+    raw = vector_of(
+        (
+            last & 0xFF,
+            (last & 0xFFFF) + LANE_STEP,
+            (last & 0xFFFFFF) + 2 * LANE_STEP,
+            last + 3 * LANE_STEP,
+            last * KEY_1 + (older & 0xFFFF) * KEY_2 + 5 * LANE_STEP,
+            word + 6 * LANE_STEP,
+            (min(column, 255) | up << 8 | (last & 0xFF) << 16) + 8 * LANE_STEP,
+            (up_field | up_next << 8 | (last & 0xFF) << 16 | min(cursor[FIELD_NUMBER], 255) << 24)
+            + 9 * LANE_STEP,
+            last * KEY_1 + (older & 0xFF) + 4 * LANE_STEP,
+            word * KEY_2 + cursor[LAST_WORD] + 7 * LANE_STEP,
+        )
+    )
+    mixed = raw * KEY_1
     mixed = (mixed ^ lshr(mixed, splat(15))) * KEY_2
     store_i32(keys, 0, mixed ^ lshr(mixed, splat(13)))
 

@@ -1,100 +1,119 @@
 """The mixture: inputs of log-probabilities, weighted, exponentiated, normalised; and its learning.
 
 spec/v1/ngram.md, sections 7 and 8.  A log-probability is in units of 2**-10 bits, a weight 1.0 is
-`1 << 16`.  All arithmetic is on int32 lanes; sums and products that exceed 32 bits wrap, in every
-implementation alike.
+`1 << 16`.  What fits 16 bits is done in words, the rest in int32 lanes; sums and products that
+exceed 32 bits wrap, in every implementation alike.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ._jit import I16Array, I32Array, inlined
 from ._vector import (
+    bit_lanes,
     dots,
     either,
-    equal,
-    exponent_and_fraction,
     largest,
-    load_i16,
     load_i32,
+    log_bits,
     lshr,
     maximum,
     minimum,
-    mul16,
-    one_hot,
+    mix,
+    narrow,
+    one_hot_word,
+    pack,
     prefix_sums,
+    product_high,
+    smaller,
     splat,
-    splat_at,
+    splat_word,
     store_i32,
     total,
+    widen,
+    widen_signed,
 )
 
 if TYPE_CHECKING:
-    from ._vector_plain import Vector
+    from ._vector_plain import Vector, Words
 
-N_INPUTS = 16
-LANES = np.arange(16, dtype=np.int32)
 TOTAL = 1 << 16
 
 
 @inlined
 def log2(row: Vector) -> Vector:
-    """1024 * log2(row / 4096) for lanes 1 to 65535.
+    """1024 * log2(row / 4096) for lanes 1 to 65535."""
+    return widen_signed(log2_words(narrow(row)))
+
+
+@inlined
+def log2_words(row: Words) -> Words:
+    """1024 * log2(row / 4096) for words from 1, with a sign.
 
     Exponent, mantissa, and a parabola for its curvature.
     """
-    bits = exponent_and_fraction(row)
-    fraction = bits & 4095
-    bump = mul16(fraction, splat(4096) - fraction) >> 12
-    return (bits >> 2) - (12 << 10) + (mul16(bump, splat(352)) >> 12)
+    bits = log_bits(row)
+    # (f * (4096 - f)) >> 12, both times 4; then bump * 352 >> 12.
+    fraction = bits * 4 & 4 * 4095
+    bump = product_high(fraction, splat_word(4 * 4096) - fraction)
+    return (bits >> 2) - (12 << 10) + (bump * 11 >> 7)
 
 
 @inlined
-def exp2(distance: Vector) -> Vector:
-    """65535 * 2**(-distance / 1024), distance >= 0."""
-    fraction = distance & 1023
-    square = mul16(fraction, fraction) >> 10
-    mantissa = (
-        splat(65535) - (mul16(fraction, splat(21528)) >> 9) + (mul16(square, splat(10290)) >> 10)
-    )
-    return lshr(mantissa, minimum(distance >> 10, splat(31)))
+def exp2(distance: Words) -> Words:
+    """65535 * 2**(-distance / 1024), distance below 32768."""
+    # (f * f) >> 10, both times 8; then f * 21528 >> 9, and square * 10290 >> 10.
+    fraction = distance * 8 & 8 * 1023
+    square = product_high(fraction, fraction)
+    mantissa = splat_word(65535) - product_high(distance * 64, splat_word(2 * 21528))
+    mantissa = mantissa + square * 10 + (square * 50 >> 10)
+    return lshr(mantissa, distance >> 10)
 
 
 @inlined
-def freqs_of(inputs: I16Array, weights: I32Array) -> tuple[Vector, Vector]:
+def freqs_of(inputs: I16Array, weights: I16Array) -> tuple[Words, Words]:
     """Freqs of the 16 symbols, each >= 1, in all 65536; and before each symbol their sum.
 
     inputs : int16, shape (256,), a row of 16 for each input.
-    weights : int32, shape (16,), 1.0 = 4096 here.
+    weights : int16, shape (16,), 1.0 = 4096 here; in the order of `pack`.
     """
-    logits = splat(0)
-    for j in range(N_INPUTS):
-        logits = logits + mul16(load_i16(inputs, 16 * j), splat_at(weights, j))
-    return normalised(logits >> 12)
+    return _normalised(pack(_distances(mix(inputs, 0, weights) >> 12)))
 
 
 @inlined
 def normalised(logits: Vector) -> tuple[Vector, Vector]:
     """Freqs of the 16 symbols with these log-probabilities, up to a constant; and their sums."""
-    odds = exp2(largest(logits) - logits)
-    scale = ((TOTAL - 16) << 14) // total(odds)
-    freqs = ((odds * scale) >> 14) + 1
-    sums = prefix_sums(freqs) - freqs
-    # What rounding left over goes to the last symbol: its sum is known before anything else.
-    last = equal(load_i32(LANES, 0), splat(15))
-    return either(last, splat(TOTAL) - sums, freqs), sums
+    freqs, sums = _normalised(narrow(_distances(logits)))
+    return widen(freqs), widen(sums)
 
 
 @inlined
-def weight_steps(inputs: I16Array, freqs: Vector, symbol: int, rate: int) -> Vector:
+def _distances(logits: Vector) -> Vector:
+    """How far each is below the largest, up to 32767: from 16384 on nothing is left."""
+    return smaller(largest(logits) - logits, splat(32767))
+
+
+@inlined
+def _normalised(distances: Words) -> tuple[Words, Words]:
+    """Freqs, and before each symbol their sum, by how far the logits are below the largest."""
+    odds = exp2(distances)
+    scale = ((TOTAL - 16) << 14) // total(odds)
+    # (odds * scale) >> 14, where the scale is at most 16380.
+    freqs = product_high(odds, splat_word(scale * 4)) + 1
+    sums = prefix_sums(freqs) - freqs
+    # What rounding left over goes to the last symbol: its sum is known before anything else.
+    return either(bit_lanes(1 << 15), splat_word(0) - sums, freqs), sums
+
+
+@inlined
+def weight_steps(inputs: I16Array, freqs: Words, symbol: int, rate: int) -> Vector:
     """How far each of the 16 weights moves against the coding cost of `symbol`.
 
     The gradient, times `rate`.
     """
-    error = (one_hot(symbol, TOTAL) - freqs) >> 2
+    # (65536 - freq) >> 2 for the symbol, -freq >> 2 for the others.
+    error = one_hot_word(symbol, TOTAL >> 2) - ((freqs + 3) >> 2)
     return ((dots(inputs, 0, error) >> 11) * splat(rate)) >> 13
 
 

@@ -27,42 +27,50 @@ from ._jit import (
     kernel,
 )
 from ._vector import (
+    add_u16,
+    bit_lanes,
     bit_length,
     count_at_most,
     either,
     equal,
-    find_u16,
+    find_tag,
     gather,
+    gather_8,
+    larger,
     less,
+    load_8,
     load_i32,
-    load_nibbles,
-    load_u16,
+    load_levels,
+    load_u32,
+    load_words,
     lshr,
     mask_bits,
     maxima,
-    maximum,
     minimum,
-    mul16,
-    one_hot,
+    narrow,
+    one_hot_word,
+    pack,
     prefetch,
+    product_high,
     scatter,
     scatter_8,
     splat,
-    store_i16,
+    splat_word,
     store_i32,
-    store_u16,
+    store_words,
     unsigned_product_high,
+    widen,
 )
 
 if TYPE_CHECKING:
-    from ._vector_plain import Vector
+    from ._vector_plain import Vector, Words
 
 N_DYNAMIC, N_STATIC = 8, 7
 FIRST_STATIC, MATCH_INPUT = N_DYNAMIC, N_DYNAMIC + N_STATIC
 # Dynamic inputs are lanes 0 to 7 of the keys; static inputs these, the orders first.
 STATIC_LANES = (1, 2, 3, contexts.ORDER_5, contexts.ORDER_6, contexts.WORD, contexts.WORD_PAIR)
 BUCKET_SIZE = 64  # bytes: six tags of 16 bits, 32 spill bits, six rows of 8 bytes
-BUCKET_ROWS, ROWS_AT = 6, 16
+BUCKET_ROWS, SPILLS_AT, ROWS_AT = 6, 12, 16
 N_SETS, N_CONFIDENCES, N_COUNTS = 6 * 6 * 4 * 2, 16, 64
 SHARP = 3700
 ROW_START = 4096
@@ -72,18 +80,17 @@ TAG_MASK, TAG_SHIFT, COUNT_MASK = 0x3FF, 6, 63
 SET, BYTE_1, BYTE_2, BYTE_3, EXPECTED, LENGTH, HIGH = range(7)
 N_CHOSEN = 7
 N_BYTE_VECTORS = 3 * 512
-LANES = np.arange(16, dtype=np.int32)
+LANES = np.arange(16, dtype=np.uint16)
+TABLES = np.arange(N_DYNAMIC, dtype=np.int32)
 
 
 class Static(NamedTuple):
     """A model's read-only tables."""
 
-    # (n_buckets + 1, 64) flattened; the last is all zeros
+    # (n_buckets, 64) flattened
     buckets: U8Array
-    # The same memory.
-    tags: U16Array
-    # (2, 64): share kept of 1 << 16, and gain, by count
-    rates: I32Array
+    # (2, 64): twice the profile's share, and its gain, by count
+    rates: U16Array
     # (16,): where each dynamic input's counts stop; 8 are used
     limits: I32Array
     # (32,): by bit length of the position
@@ -121,42 +128,48 @@ class State(NamedTuple):
     # (16,) each
     keys: U32Array
     hashes: U32Array
-    # (7,)
+    # (7,): where the home buckets of static inputs begin
     homes: I64Array
+    # (16,): the hashes' tags in static tables
+    tags: U16Array
+    # (16,): the lines of dynamic tables that the hashes lead to; 8 are used
+    lines: U32Array
     # (16, 16) flattened
     inputs: I16Array
     # (16,) each from here on
     freqs: I32Array
     sums: I32Array
-    weights: I32Array
+    # The freqs again, in words.
+    shares: U16Array
+    # As applied, in the order of `pack`.
+    weights: I16Array
     # Element of `rows` that each dynamic input learns into.
     at: I32Array
     # Element of `rows` that it reads: the same, or the uniform row.
     sources: I32Array
     # Of dynamic inputs; for static ones whether a row was found.
-    counts: I32Array
-    # Element of Weights.confidences that each input uses.
-    confidences: I32Array
+    counts: U16Array
+    # Element of Weights.confidences that each input uses, and what it held.
+    confidences: U16Array
+    trust: I32Array
     # (N_CHOSEN,): what SET to HIGH name.
     chosen: I64Array
 
 
 @inlined
-def _static_row(static: Static, home: int, hash_: int, n_buckets: int) -> int:
-    """The byte of `buckets` where the row for `hash_` stands, or of the all-zero bucket."""
-    tag = hash_ & 0xFFFF
-    tag += 1 if tag == 0 else 0  # an unused slot has tag 0
+def _find_static(static: Static, home: int, tag: int, hash_: int) -> tuple[int, int]:
+    """The byte of `buckets` where a row stands, and 1, or any such byte and 0."""
     bucket = home
-    slot = find_u16(static.tags, 32 * bucket, tag, BUCKET_ROWS)
-    spilled = integer(static.tags[32 * bucket + 6 + ((tag >> 4) & 1)]) >> (tag & 15)
+    slot = find_tag(static.buckets, bucket, tag)
+    missing = (slot + 2) >> 3  # slot is 6 where none has the tag
+    spilled = load_u32(static.buckets, bucket + SPILLS_AT) >> (tag & 31)
     # One branch, seldom taken: whether a row stands at home is a coin toss that costs a mispredict.
-    if spilled & (slot >> 5):  # slot is 32 where none has the tag
-        bucket = unsigned_product_high(hash_, n_buckets)
-        slot = find_u16(static.tags, 32 * bucket, tag, BUCKET_ROWS)
-    found = 1 if slot < BUCKET_ROWS else 0
-    return found * (BUCKET_SIZE * bucket + ROWS_AT + 8 * slot) + (1 - found) * (
-        BUCKET_SIZE * n_buckets
-    )
+    if spilled & missing:
+        n_buckets = len(static.buckets) // BUCKET_SIZE
+        bucket = BUCKET_SIZE * unsigned_product_high(hash_, n_buckets)
+        slot = find_tag(static.buckets, bucket, tag)
+        missing = (slot + 2) >> 3
+    return bucket + ROWS_AT + 8 * (slot - missing), 1 - missing
 
 
 @inlined
@@ -165,23 +178,19 @@ def _find_dynamic(static: Static, state: State, bits: int) -> tuple[Vector, int]
 
     Returns the counts, and 1 + the lane of the longest order that has one, or 0.
     """
-    hashes = load_i32(state.hashes, 0)
-    lanes = load_i32(LANES, 0)
-    line = lshr(hashes, splat(33 - bits)) + lanes * (1 << (bits - 1))
-    line = either(less(lanes, splat(N_DYNAMIC)), line, splat(0))
-    pair = gather(state.metas, line)
+    pair = gather_8(state.metas, state.lines)
     first, second = pair & 0xFFFF, lshr(pair, splat(16))
-    tag = hashes & TAG_MASK
-    in_first = equal(first >> TAG_SHIFT, tag)
+    tag = load_8(state.hashes, 0) & TAG_MASK
+    in_first = equal(lshr(first, splat(TAG_SHIFT)), tag)
     not_first = in_first ^ -1
-    in_second = equal(second >> TAG_SHIFT, tag) & not_first
+    in_second = equal(lshr(second, splat(TAG_SHIFT)), tag) & not_first
     fewer = less(second & COUNT_MASK, first & COUNT_MASK) & not_first
     pick = in_second ^ (fewer & (in_second ^ -1))
     counts = ((in_first & first) + (in_second & second)) & COUNT_MASK
-    meta = tag * (1 << TAG_SHIFT) + minimum(counts + 1, load_i32(static.limits, 0))
+    meta = tag * (1 << TAG_SHIFT) + minimum(counts + 1, load_8(static.limits, 0))
     taken = either(pick, first + meta * (1 << 16), second * (1 << 16) + meta)
-    scatter_8(state.metas, line, taken)
-    at = (line * 2 - pick) * 16
+    scatter_8(state.metas, state.lines, taken)
+    at = (load_8(state.lines, 0) * 2 - pick) * 16
     known = less(splat(0), counts)
     store_i32(state.at, 0, at)
     store_i32(state.sources, 0, either(known, at, splat(16 * (N_DYNAMIC << bits))))
@@ -189,17 +198,19 @@ def _find_dynamic(static: Static, state: State, bits: int) -> tuple[Vector, int]
 
 
 @inlined
-def _confidences(counts: Vector, sharpness: Vector) -> Vector:
+def _confidences(counts: Words, best: Words) -> Words:
     """How far to trust each input, 0 to 15: by count and by the likeliest symbol's probability."""
-    lanes = load_i32(LANES, 0)
-    some = less(splat(0), counts)
     # Dynamic: counts 1, 2, 3, 4-5, 6-8, 9 and more; and whether one symbol has 76 % or more.
-    steps = minimum(counts, splat(4)) - less(splat(5), counts) - less(splat(8), counts)
-    dynamic = steps * 2 - less(splat(SHARP), sharpness)
+    steps = (
+        minimum(counts, splat_word(4)) - less(splat_word(5), counts) - less(splat_word(8), counts)
+    )
+    dynamic = steps * 2 - less(splat_word(SHARP), best)
     # Static: found, and the best level.
-    static = minimum((splat(0) - sharpness) >> 8, splat(14)) + 1
-    other = either(equal(lanes, splat(MATCH_INPUT)), counts >> 1, static)
-    return some & either(less(lanes, splat(FIRST_STATIC)), dynamic, other)
+    static = minimum((splat_word(0) - best) >> 8, splat_word(14)) + 1
+    other = either(bit_lanes(1 << MATCH_INPUT), counts >> 1, static)
+    some = less(splat_word(0), counts)
+    confidences: Words = some & either(bit_lanes((1 << N_DYNAMIC) - 1), dynamic, other)
+    return confidences
 
 
 @inlined
@@ -212,45 +223,48 @@ def _byte_vector(kind: int, half: int, high: int, byte: int) -> int:
 def _look_up(
     static: Static, weights: Weights, state: State, bits: int, half: int, position: int
 ) -> None:
-    """Fill the sixteen inputs, and remember which rows and weights the step uses."""
-    n_buckets = len(static.buckets) // BUCKET_SIZE - 1
-    nowhere = BUCKET_SIZE * n_buckets
+    """Fill the sixteen inputs, and remember which rows and weights the step uses.
+
+    What learning takes from all symbols of a dynamic row it takes here, where the row is at hand.
+    """
     counts, learnt = _find_dynamic(static, state, bits)
-    store_i32(state.counts, 0, counts)
+    store_words(state.counts, 0, narrow(counts))
     for k in range(N_DYNAMIC):
-        row = load_u16(state.rows, integer(state.sources[k]))
-        store_i16(state.inputs, 16 * k, mixture.log2(row))
-    longest = 0
+        row = load_words(state.rows, integer(state.sources[k]))
+        store_words(state.inputs, 16 * k, mixture.log2_words(row))
+        # ((row >> 1) * share) >> 14, where `rates` holds twice the share.
+        share = integer(static.rates[integer(state.counts[k])])
+        lost = product_high(row & 0xFFFE, splat_word(share))
+        store_words(state.rows, integer(state.at[k]), larger(row - lost, splat_word(16)))
+    statics = 0
     for k in range(N_STATIC):
-        at = _static_row(static, state.homes[k], integer(state.hashes[STATIC_LANES[k]]), n_buckets)
-        levels = load_nibbles(static.buckets, at)
-        # A level q stands for -log2(p) = (50 q + 137) q / 1024 bits.
-        store_i16(
-            state.inputs,
-            16 * (FIRST_STATIC + k),
-            splat(0) - mul16(mul16(levels, splat(50)) + 137, levels),
+        lane = STATIC_LANES[k]
+        at, found = _find_static(
+            static, state.homes[k], integer(state.tags[lane]), integer(state.hashes[lane])
         )
-        found = 1 if at < nowhere else 0
-        state.counts[FIRST_STATIC + k] = found
-        longest |= found << k
-    longest = bit_length(longest & 31)
+        levels = load_levels(static.buckets, at, -found)
+        # A level q stands for -log2(p) = (50 q + 137) q / 1024 bits.
+        scores = (splat_word(-137) - levels * 50) * levels
+        store_words(state.inputs, 16 * (FIRST_STATIC + k), scores)
+        statics |= found << k
+    longest = bit_length(statics & 31)
     size = state.matcher[match.MATCH_SIZE]
     guess = state.matcher[match.GUESS]
-    expected, bucket = -1, 0
-    store_i16(state.inputs, 16 * MATCH_INPUT, splat(0))
+    expected, bucket, score = -1, 0, 0
     high = state.chosen[HIGH]  # of this byte, where half is 1
     if size > 0 and (half == 0 or guess >> 4 == high):
         expected = guess >> 4 if half == 0 else guess & 15
         bucket = match.length_bucket(size)
-        state.inputs[16 * MATCH_INPUT + expected] = match.STRETCH[
-            integer(weights.hits[bucket]) >> 4
-        ]
-    state.counts[MATCH_INPUT] = bucket
+        score = integer(match.STRETCH[integer(weights.hits[bucket]) >> 4])
+    store_words(state.inputs, 16 * MATCH_INPUT, one_hot_word(expected, score))
     state.chosen[EXPECTED] = expected
     state.chosen[LENGTH] = bucket
-    confidences = _confidences(load_i32(state.counts, 0), maxima(state.inputs, 0))
-    places = (confidences + half * N_CONFIDENCES) * 16 + load_i32(LANES, 0)
-    store_i32(state.confidences, 0, places)
+    all_counts = narrow(counts) + one_hot_word(MATCH_INPUT, bucket)
+    all_counts = all_counts + (bit_lanes(statics << FIRST_STATIC) & 1)
+    store_words(state.counts, 0, all_counts)
+    confidences = _confidences(all_counts, maxima(state.inputs, 0))
+    places = (confidences + splat_word(half * N_CONFIDENCES)) * 16 + load_words(LANES, 0)
+    store_words(state.confidences, 0, places)
     strength = 0 if bucket == 0 else (1 if bucket < 16 else (2 if bucket < 24 else 3))
     last = state.cursor[contexts.LAST_4] & 0xFF
     state.chosen[SET] = 16 * (((longest * 6 + learnt) * 4 + strength) * 2 + half)
@@ -265,38 +279,36 @@ def _look_up(
 def _predict(
     static: Static, weights: Weights, state: State, bits: int, half: int, position: int
 ) -> None:
-    """Write the freqs of the next symbol to `state.freqs`."""
+    """Write the freqs of the next symbol to `state.freqs`, and their sums.
+
+    Takes from the dynamic rows already what learning takes from every symbol.
+    """
     _look_up(static, weights, state, bits, half, position)
     chosen = load_i32(weights.sets, state.chosen[SET])
     chosen = chosen + load_i32(weights.bytes, state.chosen[BYTE_1])
     chosen = chosen + load_i32(weights.bytes, state.chosen[BYTE_2])
     chosen = chosen + load_i32(weights.bytes, state.chosen[BYTE_3])
-    chosen = chosen + gather(weights.confidences, load_i32(state.confidences, 0))
-    store_i32(state.weights, 0, mixture.scaled(chosen))
+    trust = gather(weights.confidences, state.confidences)
+    store_i32(state.trust, 0, trust)
+    store_words(state.weights, 0, pack(mixture.scaled(chosen + trust)))
     freqs, sums = mixture.freqs_of(state.inputs, state.weights)
-    store_i32(state.freqs, 0, freqs)
-    store_i32(state.sums, 0, sums)
+    store_words(state.shares, 0, freqs)
+    store_i32(state.freqs, 0, widen(freqs))
+    store_i32(state.sums, 0, widen(sums))
 
 
 @inlined
 def _learn(static: Static, weights: Weights, state: State, symbol: int, rate: int) -> None:
     """Move the weights and the dynamic rows towards `symbol`."""
-    steps = mixture.weight_steps(state.inputs, load_i32(state.freqs, 0), symbol, rate)
+    steps = mixture.weight_steps(state.inputs, load_words(state.shares, 0), symbol, rate)
     mixture.move(weights.sets, state.chosen[SET], steps)
     mixture.move(weights.bytes, state.chosen[BYTE_1], steps)
     mixture.move(weights.bytes, state.chosen[BYTE_2], steps)
     mixture.move(weights.bytes, state.chosen[BYTE_3], steps)
-    places = load_i32(state.confidences, 0)
-    scatter(weights.confidences, places, gather(weights.confidences, places) + steps)
+    scatter(weights.confidences, state.confidences, load_i32(state.trust, 0) + steps)
     for k in range(N_DYNAMIC):
-        count = integer(state.counts[k])
-        at = integer(state.at[k])
-        old = load_u16(state.rows, integer(state.sources[k]))
-        decayed = old - (mul16((old >> 1), splat(integer(static.rates[count]))) >> 14)
-        gained = maximum(decayed, splat(16)) + one_hot(
-            symbol, integer(static.rates[N_COUNTS + count])
-        )
-        store_u16(state.rows, at, minimum(gained, splat(65535)))
+        gain = integer(static.rates[N_COUNTS + integer(state.counts[k])])
+        add_u16(state.rows, integer(state.at[k]) + symbol, gain)
     expected = state.chosen[EXPECTED]
     if expected >= 0:
         bucket = state.chosen[LENGTH]
@@ -308,9 +320,15 @@ def _learn(static: Static, weights: Weights, state: State, symbol: int, rate: in
 
 @inlined
 def _ask_for_dynamic(state: State, bits: int) -> None:
+    """Turn the hashes into tags and lines of the tables, and ask for the dynamic rows."""
+    tags = narrow(load_i32(state.hashes, 0))
+    store_words(state.tags, 0, tags - equal(tags, splat_word(0)))  # an unused slot has tag 0
+    lines = lshr(load_8(state.hashes, 0), splat(33 - bits))
+    store_i32(state.lines, 0, lines + load_8(TABLES, 0) * (1 << (bits - 1)))
     for k in range(N_DYNAMIC):
-        slot = (k << bits) + 2 * (integer(state.hashes[k]) >> (33 - bits))
-        prefetch(state.rows, 16 * slot)
+        line = integer(state.lines[k])
+        prefetch(state.metas, line)
+        prefetch(state.rows, 32 * line)
 
 
 @inlined
@@ -320,11 +338,11 @@ def _start_byte(
     """Hash the contexts of the byte at `position` and ask for its rows."""
     contexts.compute_keys(state.cursor, state.fields, text, position, state.keys)
     contexts.compute_rows(state.keys, 0, state.hashes)
-    n_buckets = len(static.buckets) // BUCKET_SIZE - 1
+    n_buckets = len(static.buckets) // BUCKET_SIZE
     for k in range(N_STATIC):
-        home = unsigned_product_high(integer(state.keys[STATIC_LANES[k]]), n_buckets)
-        state.homes[k] = home
-        prefetch(static.buckets, BUCKET_SIZE * home)
+        key = integer(state.keys[STATIC_LANES[k]])
+        state.homes[k] = BUCKET_SIZE * unsigned_product_high(key, n_buckets)
+        prefetch(static.buckets, state.homes[k])
     _ask_for_dynamic(state, bits)
     slot = integer(state.keys[contexts.ORDER_5]) >> match_shift
     match.find(state.matcher, state.positions, text, position, slot)

@@ -50,7 +50,9 @@ MAX_SHARE: Final = 32767  # of `rates`, first half
 MAX_PROFILES: Final = 256
 MAX_BUCKETS: Final = 1 << 22  # 256 MiB
 LINE: Final = 64  # bytes of a cache line
+PAGE: Final = 1 << 21  # bytes of a large page
 UNIFORM: Final = ngram.ROW_START
+KEPT_STATES: Final = 2  # one for a chunk and one for the trials on its beginning
 
 Array = npt.NDArray[Any]
 
@@ -64,18 +66,11 @@ class NgramModel:
         As `lmarc.kernels.ngram` reads them.
     profiles : mapping of str to int32 arrays
         For each name of PROFILE_ARRAYS its array, the profiles along the first axis.
-    spare : bool
-        Whether `buckets` has one more, all zeros: where lookups that find nothing read. A copy with
-        such a bucket is made otherwise.
     """
 
-    def __init__(
-        self, buckets: Array, profiles: Mapping[str, Array], *, spare: bool = False
-    ) -> None:
-        if not spare:
-            padded = aligned((len(buckets) + 1, ngram.BUCKET_SIZE), np.uint8)
-            padded[:-1] = buckets
-            buckets = padded
+    def __init__(self, buckets: Array, profiles: Mapping[str, Array]) -> None:
+        if buckets.ctypes.data % LINE:
+            buckets = _aligned_copy(buckets)
         self._buckets = buckets.reshape(-1)
         self._buckets.flags.writeable = False
         self.profiles = dict(profiles)
@@ -85,12 +80,18 @@ class NgramModel:
     @property
     def bucket_count(self) -> int:
         """How many buckets of 64 bytes the static tables have."""
-        return len(self._buckets) // ngram.BUCKET_SIZE - 1
+        return len(self._buckets) // ngram.BUCKET_SIZE
 
     def _static_of(self, number: int) -> ngram.Static:
-        parts = (self.profiles[name][number] for name in ("rates", "limits", "mixer_rates"))
+        rates, limits, mixer_rates = (
+            flat(self.profiles[name][number]) for name in ("rates", "limits", "mixer_rates")
+        )
+        rates[: ngram.N_COUNTS] *= 2
         return ngram.Static(
-            self._buckets, self._buckets.view(np.uint16), *(flat(part) for part in parts)
+            self._buckets,
+            rates.astype(np.uint16),
+            limits,
+            mixer_rates,
         )
 
     def static(self, profile: int) -> ngram.Static:
@@ -99,7 +100,7 @@ class NgramModel:
 
     def weights(self, profile: int) -> ngram.Weights:
         """Return a fresh copy of what a chunk of this profile starts from and changes."""
-        names = ("sets", "bytes", "confidences", "hits")
+        names = ngram.Weights._fields
         return ngram.Weights(*(_aligned_copy(self.profiles[name][profile]) for name in names))
 
     @classmethod
@@ -151,11 +152,11 @@ class NgramModel:
                 )
         if profiles["rates"][:, 0].max() > MAX_SHARE:
             raise ModelError(f"section rates of an n-gram model has a share above {MAX_SHARE}")
-        return cls(_buckets_of(counts, sections), profiles, spare=True)
+        return cls(_buckets_of(counts, sections), profiles)
 
     def pack(self, card: bytes) -> bytes:
         """Return the canonical file of this model. `card` is its model card, JSON text."""
-        buckets = self._buckets.reshape(-1, ngram.BUCKET_SIZE)[:-1]
+        buckets = self._buckets.reshape(-1, ngram.BUCKET_SIZE)
         tags = buckets[:, :12].copy().view("<u2")
         rows = buckets[:, ngram.ROWS_AT :].reshape(len(buckets), ngram.BUCKET_ROWS, 8)
         counts = filled(rows)
@@ -176,11 +177,15 @@ _TABLE: Final = ("counts", "spills", "tags", "rows")
 
 
 def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """Return zeros that begin at a cache line, so that a bucket or a pair of rows is one line."""
+    """Return zeros that begin at a cache line, so that a bucket or a pair of rows is one line.
+
+    Large arrays begin at a large page: they are read all over, and small pages cost look-ups.
+    """
     kind = np.dtype(dtype)
     size = int(np.prod(shape)) * kind.itemsize
-    memory = np.zeros(size + LINE, np.uint8)
-    first = -memory.ctypes.data % LINE
+    boundary = LINE if size < PAGE else PAGE
+    memory = np.zeros(size + boundary, np.uint8)
+    first = -memory.ctypes.data % boundary
     return memory[first : first + size].view(kind).reshape(shape)
 
 
@@ -191,8 +196,8 @@ def _aligned_copy(array: Array) -> Array:
 
 
 def flat(array: Array) -> Array:
-    """Return an int32 array in one dimension."""
-    return np.ascontiguousarray(array, np.int32).reshape(-1)
+    """Return a copy as int32 in one dimension."""
+    return np.array(array, np.int32).reshape(-1)
 
 
 def filled(rows: Array) -> Array:
@@ -202,13 +207,12 @@ def filled(rows: Array) -> Array:
 
 
 def _buckets_of(counts: Array, sections: Mapping[str, bytes]) -> Array:
-    """Return uint8, shape (n_buckets + 1, 64), the last all zeros. Bytes move by the row."""
-    buckets = aligned((len(counts) + 1, ngram.BUCKET_SIZE), np.uint8)
-    inner = buckets[:-1]
+    """Return uint8, shape (n_buckets, 64). Bytes move by the row."""
+    buckets = aligned((len(counts), ngram.BUCKET_SIZE), np.uint8)
     used = np.arange(ngram.BUCKET_ROWS) < counts[:, None]
-    inner.view("<u2")[:, : ngram.BUCKET_ROWS][used] = np.frombuffer(sections["tags"], "<u2")
-    inner.view("<u4")[:, 3] = np.frombuffer(sections["spills"], "<u4")
-    inner.view("<u8")[:, ngram.ROWS_AT // 8 :][used] = np.frombuffer(sections["rows"], "<u8")
+    buckets.view("<u2")[:, : ngram.BUCKET_ROWS][used] = np.frombuffer(sections["tags"], "<u2")
+    buckets.view("<u4")[:, 3] = np.frombuffer(sections["spills"], "<u4")
+    buckets.view("<u8")[:, ngram.ROWS_AT // 8 :][used] = np.frombuffer(sections["rows"], "<u8")
     return buckets
 
 
@@ -217,21 +221,34 @@ class Scratch:
 
     def __init__(self) -> None:
         self._states: dict[tuple[int, int], ngram.State] = {}
+        self._weights: ngram.Weights | None = None
 
     def state(self, bits: int, match_bits: int) -> ngram.State:
         """Return arrays for tables of `1 << bits` rows and `1 << match_bits` positions."""
         if (bits, match_bits) not in self._states:
-            self._states = {(bits, match_bits): _new_state(bits, match_bits)}
+            if len(self._states) == KEPT_STATES:
+                del self._states[next(iter(self._states))]
+            self._states[bits, match_bits] = _new_state(bits, match_bits)
         return self._states[bits, match_bits]
+
+    def weights(self, model: NgramModel, profile: int) -> ngram.Weights:
+        """Return what `model.weights` does, in memory that the next call fills anew."""
+        if self._weights is None:
+            self._weights = model.weights(profile)
+        else:
+            for name, array in self._weights._asdict().items():
+                array[:] = model.profiles[name][profile].reshape(-1)
+        return self._weights
 
 
 def _new_state(bits: int, match_bits: int) -> ngram.State:
     rows = aligned(((ngram.N_DYNAMIC << bits) + 1, 16), np.uint16)
     rows[-1] = UNIFORM
     small = {
-        "keys": np.uint32, "hashes": np.uint32, "freqs": np.int32, "sums": np.int32,
-        "weights": np.int32, "at": np.int32, "sources": np.int32, "counts": np.int32,
-        "confidences": np.int32,
+        "keys": np.uint32, "hashes": np.uint32, "tags": np.uint16, "lines": np.uint32,
+        "freqs": np.int32, "sums": np.int32, "weights": np.int16, "at": np.int32,
+        "sources": np.int32, "counts": np.uint16, "confidences": np.uint16, "trust": np.int32,
+        "shares": np.uint16,
     }  # fmt: skip
     return ngram.State(
         rows=rows.reshape(-1),

@@ -6,7 +6,16 @@ from typing import Any
 
 from lmarc.kernels import contexts, match, mixture
 from lmarc.kernels._jit import kernel
-from lmarc.kernels._vector import load_i32, store_i32
+from lmarc.kernels._vector import (
+    load_i32,
+    narrow,
+    pack,
+    smaller,
+    splat,
+    store_i32,
+    store_words,
+    widen,
+)
 
 
 @kernel
@@ -49,7 +58,8 @@ def log2(values: Any, out: Any) -> None:
 @kernel
 def exp2(values: Any, out: Any) -> None:
     """Write `mixture.exp2` of sixteen values."""
-    store_i32(out, 0, mixture.exp2(load_i32(values, 0)))
+    distances = smaller(load_i32(values, 0), splat(32767))
+    store_i32(out, 0, widen(mixture.exp2(narrow(distances))))
 
 
 @kernel
@@ -59,9 +69,18 @@ def scaled(values: Any, out: Any) -> None:
 
 
 @kernel
-def freqs_of(inputs: Any, weights: Any, out: Any) -> None:
-    """Write the freqs of a mixture."""
-    freqs, sums = mixture.freqs_of(inputs, weights)
+def freqs_of(inputs: Any, weights: Any, packed: Any, out: Any) -> None:
+    """Write the freqs of a mixture, and their sums."""
+    store_words(packed, 0, pack(load_i32(weights, 0)))
+    freqs, sums = mixture.freqs_of(inputs, packed)
+    store_i32(out, 0, widen(freqs))
+    store_i32(out, 16, widen(sums))
+
+
+@kernel
+def normalised(logits: Any, out: Any) -> None:
+    """Write the freqs of logits, and their sums."""
+    freqs, sums = mixture.normalised(load_i32(logits, 0))
     store_i32(out, 0, freqs)
     store_i32(out, 16, sums)
 
@@ -69,7 +88,7 @@ def freqs_of(inputs: Any, weights: Any, out: Any) -> None:
 @kernel
 def weight_steps(inputs: Any, freqs: Any, symbol: Any, rate: Any, out: Any) -> None:
     """Write how far weights move."""
-    store_i32(out, 0, mixture.weight_steps(inputs, load_i32(freqs, 0), symbol, rate))
+    store_i32(out, 0, mixture.weight_steps(inputs, narrow(load_i32(freqs, 0)), symbol, rate))
 
 
 @kernel

@@ -68,7 +68,7 @@ def random_inputs(random: np.random.Generator, *, extreme: bool) -> tuple[Array,
 def freqs_of(inputs: Array, weights: Array) -> list[int]:
     """Return the freqs of the kernel, whose sums must be theirs."""
     out = np.zeros(32, np.int32)
-    compiled.freqs_of(inputs.reshape(-1), weights, out)
+    compiled.freqs_of(inputs.reshape(-1), weights, np.zeros(16, np.int16), out)
     freqs = out[:16]
     assert out[16:].tolist() == (np.cumsum(freqs) - freqs).tolist()
     return [int(freq) for freq in freqs]
@@ -81,6 +81,17 @@ def test_freqs_are_the_plain_ones_also_where_sums_wrap(seed: int) -> None:
     assert freqs == naive.mix(inputs.tolist(), weights.tolist())
     assert sum(freqs) == 65_536
     assert 1 <= min(freqs) <= max(freqs) <= 65_521
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_logits_alone_give_the_freqs_that_an_input_of_them_gives(seed: int) -> None:
+    reach = (300, 4000, 32_767)[seed % 3]
+    logits = np.random.default_rng(seed).integers(-reach, reach + 1, 16, np.int32)
+    out = np.zeros(32, np.int32)
+    compiled.normalised(logits, out)
+    freqs = naive.mix([logits.tolist(), *[[0] * 16] * 15], [4096, *[0] * 15])
+    assert out[:16].tolist() == freqs
+    assert out[16:].tolist() == (np.cumsum(freqs) - freqs).tolist()
 
 
 def test_equal_inputs_share_the_freqs_and_the_last_takes_what_is_left() -> None:

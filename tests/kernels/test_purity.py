@@ -112,7 +112,7 @@ def test_one_operation_alone_goes_through_floats() -> None:
         if isinstance(node, ast.FunctionDef)
         and any(isinstance(name, ast.Name) and name.id == "FLOATS" for name in ast.walk(node))
     }
-    assert using == {"exponent_and_fraction"}
+    assert using == {"log_bits"}
     assert source.count("Float") == 1
     assert "Double" not in source
 

@@ -40,15 +40,14 @@ def operations(a: Any, b: Any, small: Any, shifts: Any, values: Any, out: Any, r
     ops.store_i32(out, 256, ops.equal(s & 3, t & 3))
     ops.store_i32(out, 272, ops.less(v, w))
     ops.store_i32(out, 288, ops.either(v, w, s))
-    ops.store_i32(out, 304, ops.prefix_sums(v))
+    ops.store_i32(out, 304, ops.smaller(v, w))
     ops.store_i32(out, 320, ops.largest(v))
     ops.store_i32(out, 336, ops.splat(values[0]))
     ops.store_i32(out, 352, ops.splat_at(a, 3))
     ops.store_i32(out, 368, ops.one_hot(values[1], values[0]))
-    ops.store_i32(out, 416, ops.gather(a, s & 31))
-    ops.store_i32(out, 432, ops.maxima(rows, 16))
-    ops.store_i32(out, 448, ops.dots(rows, 16, t >> 2))
-    ops.store_i32(out, 464, ops.exponent_and_fraction((v & 0xFFFFFF) + 1 - (v & 1)))
+    ops.store_i32(out, 384, ops.vector_of((values[0], values[3], values[1])))
+    ops.store_i32(out, 400, ops.dots(rows, 16, ops.narrow(t)))
+    ops.store_i32(out, 416, ops.mix(rows, 16, rows))
     out[480] = ops.total(s)
     out[482] = ops.mask_bits(s & 1)
     out[483] = ops.count_at_most(s, values[2])
@@ -57,20 +56,59 @@ def operations(a: Any, b: Any, small: Any, shifts: Any, values: Any, out: Any, r
     out[486] = ops.unsigned_product_high(values[3], values[4])
 
 
-def memory(
-    u16: Any, i16: Any, nibbles: Any, spread: Any, places: Any, out: Any, narrow: Any
+def word_operations(
+    a: Any, b: Any, small: Any, shifts: Any, values: Any, out: Any, rows: Any
 ) -> None:
-    """Load and store narrow lanes, find values, scatter."""
-    ops.store_i32(out, 0, ops.load_u16(u16, 5))
-    ops.store_i32(out, 16, ops.load_i16(i16, 5))
-    ops.store_i32(out, 32, ops.load_nibbles(nibbles, 3))
-    ops.store_u16(narrow, 1, ops.load_i32(places, 16))
-    ops.scatter(spread, ops.load_i32(places, 0), ops.load_i32(places, 16))
-    ops.scatter_8(spread, ops.load_i32(places, 0) + 100, ops.load_i32(places, 16))
-    ops.prefetch(u16, 2)
+    """Store what each operation makes of words, sixteen a row of `out`."""
+    v, w = ops.narrow(ops.load_i32(a, 0)), ops.narrow(ops.load_i32(b, 0))
+    by = ops.narrow(ops.load_i32(shifts, 0)) & 15
+    ops.store_i32(out, 0, ops.widen(v + w))
+    ops.store_i32(out, 16, ops.widen(v - w))
+    ops.store_i32(out, 32, ops.widen(v * w))
+    ops.store_i32(out, 48, ops.widen(v & w))
+    ops.store_i32(out, 64, ops.widen(v ^ w))
+    ops.store_i32(out, 80, ops.widen((v + 77) * 50 - 137))
+    ops.store_i32(out, 96, ops.widen(v >> 5))
+    ops.store_i32(out, 112, ops.widen(ops.lshr(v, by)))
+    ops.store_i32(out, 128, ops.widen(ops.minimum(v, w)))
+    ops.store_i32(out, 144, ops.widen(ops.maximum(v, w)))
+    ops.store_i32(out, 160, ops.widen(ops.larger(v, w)))
+    ops.store_i32(out, 176, ops.widen(ops.equal(v & 3, w & 3)))
+    ops.store_i32(out, 192, ops.widen(ops.less(v, w)))
+    ops.store_i32(out, 208, ops.widen(ops.either(v, w, by)))
+    ops.store_i32(out, 224, ops.widen_signed(v))
+    ops.store_i32(out, 240, ops.widen(ops.pack(ops.load_i32(a, 0))))
+    ops.store_i32(out, 256, ops.widen(ops.product_high(v, w)))
+    ops.store_i32(out, 272, ops.widen(ops.prefix_sums(v)))
+    ops.store_i32(out, 288, ops.widen(ops.splat_word(values[0])))
+    ops.store_i32(out, 304, ops.widen(ops.one_hot_word(values[1], values[0])))
+    ops.store_i32(out, 320, ops.widen(ops.bit_lanes(values[3])))
+    ops.store_i32(out, 336, ops.widen(ops.maxima(rows, 16)))
+    ops.store_i32(out, 352, ops.widen(ops.log_bits(ops.larger(v, ops.splat_word(1)))))
+    out[480] = ops.total(v)
+
+
+def memory(
+    u16: Any, i16: Any, bytes_: Any, spread: Any, numbers: Any, places: Any, out: Any, narrow: Any
+) -> None:
+    """Load and store narrow lanes, find values, gather and scatter."""
+    ops.store_i32(out, 0, ops.load_i16(i16, 5))
+    ops.store_i32(out, 16, ops.widen(ops.load_words(u16, 5)))
+    ops.store_i32(out, 32, ops.widen(ops.load_levels(bytes_, 3, -1)))
+    ops.store_i32(out, 48, ops.widen(ops.load_levels(bytes_, 3, 0)))
+    ops.store_i32(out, 64, ops.load_8(numbers, 3))
+    ops.store_i32(out, 80, ops.dot_pairs(i16, 0, ops.load_i32(numbers, 0)))
+    out[96] = ops.load_u32(bytes_, 5) >> 1
     for k in range(8):
-        out[48 + k] = ops.find_u16(u16, 8, u16[8 + k], 6)
-    ops.store_i32(out, 64, ops.dot_pairs(i16, 0, ops.load_i32(places, 16)))
+        out[97 + k] = ops.find_tag(bytes_, 4, u16[8 + k])
+    ops.store_u16(narrow, 1, ops.load_i32(numbers, 0))
+    ops.store_words(narrow, 20, ops.load_words(u16, 0))
+    ops.add_u16(narrow, 3, 40_000)
+    ops.scatter(spread, places, ops.load_i32(numbers, 0))
+    ops.scatter_8(spread, places[16:], ops.load_i32(numbers, 0))
+    ops.store_i32(out, 112, ops.gather(spread, places[8:]))
+    ops.store_i32(out, 128, ops.gather_8(spread, places))
+    ops.prefetch(u16, 2)
 
 
 def plain(function: Any) -> Any:
@@ -79,7 +117,7 @@ def plain(function: Any) -> Any:
     return FunctionType(function.__code__, scope)
 
 
-BOTH_OPERATIONS: list[Any] = [kernel(operations), plain(operations)]
+OPERATIONS: list[Any] = [operations, word_operations]
 BOTH_MEMORY: list[Any] = [kernel(memory), plain(memory)]
 
 
@@ -98,52 +136,61 @@ def random_lanes(seed: int) -> tuple[Array, ...]:
 
 
 @pytest.mark.skipif(PLAIN, reason="Numba is disabled")
-@pytest.mark.parametrize("seed", range(60))
-def test_compiled_operations_are_the_plain_ones(seed: int) -> None:
-    *arguments, rows = random_lanes(seed)
-    results = []
-    for function in BOTH_OPERATIONS:
-        out = np.zeros(500, np.int32)
-        function(*(argument.copy() for argument in arguments), out, rows)
-        results.append(out.tolist())
-    assert results[0] == results[1]
+@pytest.mark.parametrize("function", OPERATIONS)
+def test_compiled_operations_are_the_plain_ones(function: Any) -> None:
+    both = [kernel(function), plain(function)]
+    for seed in range(60):
+        *arguments, rows = random_lanes(seed)
+        results = []
+        for one in both:
+            out = np.zeros(500, np.int32)
+            one(*(argument.copy() for argument in arguments), out, rows)
+            results.append(out.tolist())
+        assert results[0] == results[1]
 
 
 @pytest.mark.skipif(PLAIN, reason="Numba is disabled")
 @pytest.mark.parametrize("seed", range(20))
 def test_compiled_memory_is_the_plain_one(seed: int) -> None:
     random = np.random.default_rng(seed)
+    bytes_ = random.integers(0, 256, 40).astype(np.uint8)
     u16 = random.integers(0, 1 << 16, 32).astype(np.uint16)
+    u16[8 : 8 + 8] = bytes_[4:20].view(np.uint16)
     u16[8 + seed % 8] = u16[8]
     i16 = random.integers(-(1 << 15), 1 << 15, 32).astype(np.int16)
-    nibbles = random.integers(0, 256, 16).astype(np.uint8)
-    places = np.concatenate([random.permutation(64)[:16], random.integers(-(1 << 31), 1 << 31, 16)])
+    places = np.concatenate([random.permutation(64)[:16], random.permutation(64)[:16]])
+    numbers = random.integers(-(1 << 31), 1 << 31, 16).astype(np.int32)
     results = []
     for function in BOTH_MEMORY:
-        out, spread = np.zeros(80, np.int32), np.zeros(200, np.int32)
-        narrow = np.zeros(20, np.uint16)
-        function(u16, i16, nibbles, spread, places.astype(np.int32), out, narrow)
+        out, spread = np.zeros(144, np.int32), np.zeros(200, np.int32)
+        narrow = np.zeros(40, np.uint16)
+        function(u16, i16, bytes_, spread, numbers, places.astype(np.uint16), out, narrow)
         results.append((out.tolist(), spread.tolist(), narrow.tolist()))
     assert results[0] == results[1]
 
 
 def test_both_kinds_offer_the_same_operations() -> None:
-    from lmarc.kernels import _vector_llvm
+    from lmarc.kernels import _rows_llvm, _vector_llvm
 
-    assert _vector_llvm.__all__ == _vector_plain.__all__
-    assert sorted(_vector_plain.__all__) == _vector_plain.__all__
+    compiled = [*_rows_llvm.__all__, *_vector_llvm.__all__]
+    assert sorted(compiled) == _vector_plain.__all__
     assert all(hasattr(ops, name) for name in _vector_plain.__all__)
 
 
 def test_every_operation_is_compared() -> None:
-    used = {*operations.__code__.co_names, *memory.__code__.co_names}
+    used = {name for function in (*OPERATIONS, memory) for name in function.__code__.co_names}
     assert set(_vector_plain.__all__) - used == {"store_i16"}  # stores as store_u16 does
 
 
-def test_the_logarithms_bits_are_exact_below_two_to_the_24() -> None:
-    values = np.array([1, 2, 3, 4095, 4096, 4097, (1 << 24) - 1, (1 << 23) + 1] * 2, np.int32)
-    found = _vector_plain.exponent_and_fraction(values)
+def test_the_logarithms_bits_are_exact() -> None:
+    values = np.arange(1, 65_536, dtype=np.uint16)
+    found = [_vector_plain.log_bits(part) for part in np.array_split(values, 4096)]
     expected = [
-        ((e := int(x).bit_length() - 1) << 12) + ((int(x) << 12 >> e) - 4096) for x in values
+        ((e := x.bit_length() - 1) << 12) + ((x << 12 >> e) - 4096) for x in values.tolist()
     ]
-    assert found.tolist() == expected
+    assert np.concatenate(found).tolist() == expected
+
+
+def test_packing_is_its_own_inverse() -> None:
+    lanes = np.arange(16, dtype=np.int32)
+    assert _vector_plain.pack(_vector_plain.pack(lanes).astype(np.int32)).tolist() == [*range(16)]

@@ -43,11 +43,15 @@ def test_a_model_of_plain_structs_is_read() -> None:
     assert set(levels) == {1, 6}
 
 
-def test_there_is_one_bucket_more_for_lookups_that_find_nothing(model: NgramModel) -> None:
-    static = model.static(1)
-    assert len(static.buckets) == (model.bucket_count + 1) * ngram.BUCKET_SIZE
-    assert not static.buckets[-ngram.BUCKET_SIZE :].any()
-    assert np.shares_memory(static.buckets, static.tags)
+def test_buckets_begin_at_a_cache_line() -> None:
+    memory = np.zeros(2 * ngram.BUCKET_SIZE + 1, np.uint8)
+    odd = memory[1:].reshape(2, ngram.BUCKET_SIZE)
+    odd[1] = 7
+    profiles = NgramModel.parse(craft_ngram.example_model()).profiles
+    moved = NgramModel(odd, profiles)
+    static = moved.static(0)
+    assert static.buckets.ctypes.data % 64 == 0
+    assert (moved.bucket_count, static.buckets.tolist()) == (2, [0] * 64 + [7] * 64)
 
 
 def test_static_tables_are_read_only(model: NgramModel) -> None:
@@ -126,13 +130,30 @@ def test_buckets_are_bounded_before_memory_is_taken() -> None:
         NgramModel.parse(with_sections(counts=bytes(MAX_BUCKETS + 1)))
 
 
-def test_scratch_memory_is_kept_while_the_sizes_stay() -> None:
+def test_scratch_memory_is_kept_for_two_sizes() -> None:
     scratch = Scratch()
     first = scratch.state(11, 13)
     assert scratch.state(11, 13) is first
-    assert scratch.state(12, 14) is not first
+    second = scratch.state(12, 14)
+    assert second is not first
+    assert scratch.state(11, 13) is first
+    assert scratch.state(12, 14) is second
+    scratch.state(13, 15)  # a third takes the place of the first
+    assert scratch.state(12, 14) is second
+    assert scratch.state(11, 13) is not first
     assert first.rows.shape == ((8 << 11) * 16 + 16,)
     assert (first.rows[-16:] == 4096).all()
+
+
+def test_scratch_weights_are_the_models(model: NgramModel) -> None:
+    scratch = Scratch()
+    first = scratch.weights(model, 0)
+    first.sets[:] = 5
+    for profile in (1, 0):
+        found = scratch.weights(model, profile)
+        for one, expected in zip(found, model.weights(profile), strict=True):
+            assert np.array_equal(one, expected)
+        assert found is first
 
 
 def test_each_thread_has_scratch_memory_of_its_own() -> None:

@@ -30,17 +30,18 @@ _start_chunk, _start_byte, _finish_byte = (
     _coder._start_byte,
     _coder._finish_byte,
 )
-_ask_for_dynamic, _find_dynamic, _static_row = (
+_ask_for_dynamic, _find_dynamic, _find_static = (
     _coder._ask_for_dynamic,
     _coder._find_dynamic,
-    _coder._static_row,
+    _coder._find_static,
 )
 _look_up, _predict, _learn = _coder._look_up, _coder._predict, _coder._learn
 _compute_rows: Any = contexts.compute_rows
 bit_length: Any = _vector.bit_length
-store_i32: Any = _vector.store_i32
+narrow: Any = _vector.narrow
+store_words: Any = _vector.store_words
 N_STATIC, FIRST_STATIC, STATIC_LANES = steps.N_STATIC, steps.FIRST_STATIC, steps.STATIC_LANES
-BUCKET_SIZE, HIGH = steps.BUCKET_SIZE, steps.HIGH
+HIGH = steps.HIGH
 
 
 def walk(last: int) -> Callable[..., None]:
@@ -58,7 +59,6 @@ def walk(last: int) -> Callable[..., None]:
     ) -> None:
         _start_chunk(state)
         size = len(text) - 1
-        n_buckets = len(static.buckets) // BUCKET_SIZE - 1
         if size > 0:
             _start_byte(static, state, text, 0, match_shift, bits)
         for position in range(size):
@@ -67,14 +67,16 @@ def walk(last: int) -> Callable[..., None]:
             for half in range(2):
                 if last == ROWS:
                     counts, learnt = _find_dynamic(static, state, bits)
-                    store_i32(state.counts, 0, counts)
+                    store_words(state.counts, 0, narrow(counts))
                     state.chosen[0] = learnt
                     for k in range(N_STATIC):
                         lane = STATIC_LANES[k]
                         hash_ = integer(state.hashes[lane])
-                        state.counts[FIRST_STATIC + k] = _static_row(
-                            static, state.homes[k], hash_, n_buckets
+                        tag = hash_ & 0xFFFF
+                        at, found = _find_static(
+                            static, state.homes[k], tag + (1 if tag == 0 else 0), hash_
                         )
+                        state.counts[FIRST_STATIC + k] = at & -found
                 elif last == INPUTS:
                     _look_up(static, weights, state, bits, half, position)
                 elif last >= MIXTURE:
