@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+QUIET = 0.5  # load of a core up to which nothing is said of it
+
 
 @dataclass
 class Runs:
@@ -82,7 +84,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def describe_machine(*packages: str) -> str:
-    """Name the machine, Python and the versions of packages, in two sentences."""
+    """Name the machine, Python and the versions of packages, and what else the machine does."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -93,9 +95,12 @@ def describe_machine(*packages: str) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     cores = len(os.sched_getaffinity(0))
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    load = ""
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > QUIET * cores:
+        load = f"\nNot quiet: {os.getloadavg()[0]:.1f} programs were running when this began."
     return (
         f"{processor}, {cores} cores, {memory} GiB, {platform.system()} {platform.release()}.\n"
-        f"Python {platform.python_version()}, {versions}."
+        f"Python {platform.python_version()}, {versions}.{load}"
     )
 
 
