@@ -17,6 +17,7 @@ from typing import Any, Final
 import lmarc
 
 __all__ = [
+    "Once",
     "add_archive",
     "add_coding",
     "add_jobs",
