@@ -15,6 +15,8 @@ import pytest
 
 import lmarc.kernels
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(lmarc.kernels.__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = (
