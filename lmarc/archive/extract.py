@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["extract_archive", "extract_stream"]
 
-_BATCH: Final = 16_384  # entries whose rows are in memory
-_CHUNKS: Final = 64  # chunks whose pieces are in memory
+_BATCH: Final = 4096  # entries whose rows are in memory
+_CHUNKS: Final = 64  # chunks whose members are begun together, fewer if they have many
 
 Integers = npt.NDArray[np.int64]
 
@@ -194,6 +194,22 @@ def extract_archive(
     return extracted
 
 
+def _batches(starts: Integers, ends: Integers) -> Iterator[tuple[int, int]]:
+    """Give runs of chunks, each of which has some pieces, whose members can be begun together.
+
+    A chunk of tiny members has tens of thousands of pieces, and is alone; others have one.
+    """
+    first = 0
+    while first < len(starts):
+        last = first + 1
+        while (
+            last < len(starts) and last - first < _CHUNKS and ends[last] - starts[first] <= _BATCH
+        ):
+            last += 1
+        yield first, last
+        first = last
+
+
 class _Contents:
     """The files that have content, in the order of the chunks."""
 
@@ -232,16 +248,22 @@ class _Contents:
         stored = self._archive.chunk_sizes()[chunks].cumsum()
         written = 0
         with closing(self._archive.decode_chunks(chunks.tolist(), jobs=jobs)) as decoded:
-            for at in range(0, len(chunks), _CHUNKS):
-                first, last = starts[at], ends[min(at + _CHUNKS, len(chunks)) - 1]
-                self._begin(np.unique(self._entry[first:last]))
-                for place in range(at, min(at + _CHUNKS, len(chunks))):
+            for first, last in _batches(starts, ends):
+                together = ends[last - 1] - starts[first] <= _BATCH
+                if together:
+                    self._begin(starts[first], ends[last - 1])
+                for place in range(first, last):
                     content = next(decoded)
-                    written += self._take(content, int(starts[place]), int(ends[place]))
+                    for low in range(int(starts[place]), int(ends[place]), _BATCH):
+                        high = min(low + _BATCH, int(ends[place]))
+                        if not together:
+                            self._begin(low, high)
+                        written += self._take(content, low, high)
                     if self._progress is not None:
                         self._progress(int(stored[place]), written)
 
-    def _begin(self, entries: Integers) -> None:
+    def _begin(self, start: int, end: int) -> None:
+        entries = np.unique(self._entry[start:end])
         new = np.array([n for n in entries.tolist() if n not in self._rows], dtype=np.int64)
         for number, row in self._plan.rows(new):
             self._extractor.begin(number, row)

@@ -104,8 +104,15 @@ def column_array(values: Sequence[Any] | npt.NDArray[Any], kind: pa.DataType) ->
 
 
 def rows_at(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
-    """Return some rows of a table, in the order asked for."""
-    return table.take(column_array(rows, pa.int64()))
+    """Return some rows of a table, in the order asked for.
+
+    Arrow joins all batches of a column before it takes from them, so only those in between are
+    shown to it.
+    """
+    if not len(rows):
+        return table.slice(0, 0)
+    first, last = int(rows.min()), int(rows.max())
+    return table.slice(first, last + 1 - first).take(column_array(rows - first, pa.int64()))
 
 
 def as_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -3,13 +3,14 @@
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lmarc
+from lmarc.archive import extract
 from lmarc.errors import CorruptError, LimitError, LmarcError, MemberNotFoundError
 
 
@@ -152,3 +153,26 @@ def test_an_extraction_that_fails_leaves_no_generator_to_the_collector(
     generators = [value for value in values if inspect.isgenerator(value)]
     assert generators
     assert all(inspect.getgeneratorstate(g) == inspect.GEN_CLOSED for g in generators)
+
+
+def test_members_are_begun_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million of them would not fit into memory as rows."""
+    with lmarc.Writer(tmp_path / "a", preset="fast", chunk_size=4096) as out:
+        for number in range(3000):
+            out.add_bytes(f"d/{number:04}", b"%04d!" % number)
+    largest = 0
+    begun = extract._Plan.rows
+
+    def rows(plan: extract._Plan, numbers: extract.Integers) -> Iterator[Any]:
+        nonlocal largest
+        largest = max(largest, len(numbers))
+        return begun(plan, numbers)
+
+    monkeypatch.setattr(extract._Plan, "rows", rows)
+    monkeypatch.setattr(extract, "_BATCH", 100)
+    with lmarc.open(tmp_path / "a") as archive:
+        assert len(archive.chunks()) > 2
+        archive.extract(tmp_path / "new")
+    assert largest == 100
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "new" / "d").iterdir()}
+    assert contents == {f"{number:04}": b"%04d!" % number for number in range(3000)}

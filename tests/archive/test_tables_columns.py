@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lmarc.archive.tables import XATTRS, as_numpy, column_array
+from lmarc.archive.tables import XATTRS, as_numpy, column_array, rows_at
 
 COLUMNS: list[tuple[list[Any], pa.DataType]] = [
     ([b"a", b"", b"ccc"], pa.binary()),
@@ -60,3 +60,11 @@ def test_create_list_and_extract_load_no_pandas(tmp_path: Any) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("rows", [[], [0], [5], [1, 2, 4], [4, 1, 1, 5]])
+def test_rows_come_in_the_order_asked_for(rows: list[int]) -> None:
+    batches = [pa.table({"a": [0, 1, 2]}), pa.table({"a": [3, 4, 5]})]
+    found = rows_at(pa.concat_tables(batches), np.array(rows, np.int64))
+    assert found["a"].to_pylist() == rows
+    assert found.schema == batches[0].schema
