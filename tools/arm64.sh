@@ -14,7 +14,13 @@ if [ $# -lt 1 ]; then
 fi
 mkdir -p "$1"
 cache=$(cd "$1" && pwd)
-python=${2:-python3}
+python=$(command -v "${2:-python3}") || {
+    echo "$0: ${2:-python3}: not found" >&2
+    exit 2
+}
+case $python in
+    */*) python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python") ;;
+esac
 repository=$(cd "$(dirname "$0")/.." && pwd)
 root=$cache/root
 site=$cache/site
@@ -97,11 +103,11 @@ from lmarc.codec import vectors
 tree = Path("tree")
 tree.mkdir()
 for make in (vectors.prose, vectors.records, vectors.table, vectors.chinese, vectors.noise):
-    for size in (0, 1, 5000, 40_000):
+    for size in (0, 1, 3000, 12_000):
         (tree / f"{make.__name__}-{size}").write_bytes(make("arm64", size))
 Path("small.lmmodel").write_bytes(vectors.small_model().pack(b"{}"))
 PROGRAM
-for options in "--preset fast" "--preset balanced" "--preset max --chunk-size 16K" "--preset balanced --model small.lmmodel --embed-model --chunk-size 32K"; do
+for options in "--preset fast" "--preset balanced" "--preset max --chunk-size 8K" "--preset balanced --model small.lmmodel --embed-model --chunk-size 16K"; do
     # shellcheck disable=SC2086 # words
     here create here.lmarc tree --jobs 2 $options
     # shellcheck disable=SC2086 # words
@@ -111,6 +117,6 @@ for options in "--preset fast" "--preset balanced" "--preset max --chunk-size 16
     there extract here.lmarc -C extracted
     diff -r tree extracted/tree
     rm -r extracted
-    there verify here.lmarc
+    here verify there.lmarc
 done
 echo "arm64: the same bytes"
