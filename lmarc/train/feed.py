@@ -7,13 +7,14 @@ archive's chunks are. Every row of a batch is at a place of its own in a chunk o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.ngram import choose_profile, table_bits
+from lmarc.errors import ModelError
 from lmarc.kernels import distributions
 from lmarc.model.ngram import NgramModel, thread_scratch
 
@@ -52,20 +53,32 @@ class Batch(NamedTuple):
 class Feed:
     """An endless, reproducible sequence of batches.
 
+    Iterating owns no threads: a generator that is left behind is finished by the garbage collector,
+    which must never wait for one (`lmarc.archive.workers` says why).
+
     Parameters
     ----------
+    executor : concurrent.futures.Executor
+        Where the mixture walks ahead, over a few chunks; the caller's, who ends it.
     model : NgramModel
     texts : mapping of str to bytes
-        Text by domain; domains are drawn by size, or by `weights`.
+        Text by domain; domains are drawn by size, or by `weights`. One that is shorter than
+        `steps` is left out.
     rows, steps : int
         Shape of a batch.
     seed : int
     skip : int
         Batches to pass over, for a training that goes on.
+
+    Raises
+    ------
+    ModelError
+        When every text is shorter than `steps`.
     """
 
     def __init__(
         self,
+        executor: Executor,
         model: NgramModel,
         texts: Mapping[str, bytes],
         rows: int,
@@ -75,11 +88,14 @@ class Feed:
         skip: int = 0,
         weights: Mapping[str, float] | None = None,
     ) -> None:
+        self._executor = executor
         self._model = model
-        self._texts = texts
+        self._texts = {name: text for name, text in texts.items() if len(text) >= steps}
+        if not self._texts:
+            raise ModelError(f"no domain has {steps} bytes of text for the network to learn from")
         self._rows, self._steps = rows, steps
         self._random = np.random.default_rng([seed, skip])
-        self._names = sorted(texts)
+        self._names = sorted(self._texts)
         sizes = [len(texts[name]) * (weights or {}).get(name, 1.0) for name in self._names]
         self._shares = np.array(sizes) / sum(sizes)
         self._order: dict[str, list[int]] = {}
@@ -95,37 +111,33 @@ class Feed:
         return text[start : start + CHUNK]
 
     def __iter__(self) -> Iterator[Batch]:
-        with ThreadPoolExecutor(1, "feed") as pool:
-            waiting = []
+        waiting = []
 
-            def ask() -> None:
-                content = self._draw()
-                waiting.append((content, pool.submit(mixture_freqs, self._model, content)))
+        def ask() -> None:
+            content = self._draw()
+            waiting.append((content, self._executor.submit(mixture_freqs, self._model, content)))
 
-            for _ in range(4):
-                ask()
-            rows: list[tuple[Array, Array, int]] = []
-            # Rows begin at different times, so that they do not end together.
-            for row in range(self._rows):
-                content, freqs = waiting.pop(0)
-                ask()
-                at = len(content) * row // self._rows // self._steps * self._steps
-                rows.append((np.frombuffer(content, np.uint8), freqs.result(), at))
-            first = True
-            while True:
-                fresh = np.zeros(self._rows, bool)
-                for row, (text, _, at) in enumerate(rows):
-                    if at + self._steps > len(text):
-                        while True:
-                            content, freqs = waiting.pop(0)
-                            ask()
-                            if len(content) >= self._steps:
-                                break
-                        rows[row] = (np.frombuffer(content, np.uint8), freqs.result(), 0)
-                        fresh[row] = True
-                yield self._batch(rows, fresh | first)
-                first = False
-                rows = [(text, freqs, at + self._steps) for text, freqs, at in rows]
+        for _ in range(4):
+            ask()
+        rows: list[tuple[Array, Array, int]] = []
+        # Rows begin at different times, so that they do not end together.
+        for row in range(self._rows):
+            content, freqs = waiting.pop(0)
+            ask()
+            at = len(content) * row // self._rows // self._steps * self._steps
+            rows.append((np.frombuffer(content, np.uint8), freqs.result(), at))
+        first = True
+        while True:
+            fresh = np.zeros(self._rows, bool)
+            for row, (text, _, at) in enumerate(rows):
+                if at + self._steps > len(text):
+                    content, freqs = waiting.pop(0)
+                    ask()
+                    rows[row] = (np.frombuffer(content, np.uint8), freqs.result(), 0)
+                    fresh[row] = True
+            yield self._batch(rows, fresh | first)
+            first = False
+            rows = [(text, freqs, at + self._steps) for text, freqs, at in rows]
 
     def _batch(self, rows: list[tuple[Array, Array, int]], fresh: Array) -> Batch:
         padded = np.zeros((self._rows, self._steps + 2), np.int64)

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -90,35 +91,44 @@ def train_network(
     step, spent = 0, 0.0
     if resume:
         step, spent = _load(folder / CHECKPOINT, net, optimiser, settings)
-    feed = Feed(model, texts, settings.rows, settings.steps, seed=settings.seed, skip=step)
     hidden = net.initial(settings.rows)
     began = time.monotonic() - 60 * spent
     saved = logged = time.monotonic()
     alone = together = 0.0
     since = 0
-    for batch in feed:
-        minutes = (time.monotonic() - began) / 60
-        if minutes >= settings.minutes:
-            break
-        _set_rate(optimiser, settings, step, minutes)
-        bits, cost, hidden = _learn(net, optimiser, batch, hidden, device)
-        step, since = step + 1, since + 1
-        alone, together = alone + bits, together + cost
-        now = time.monotonic()
-        if now - logged > LOG_SECONDS:
-            line = {
-                "minutes": round(minutes, 2),
-                "bytes": step * settings.rows * settings.steps,
-                "mixture": round(alone / since, 4),
-                "network": round(together / since, 4),
-            }
-            with (folder / LOG).open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            report(line)
-            logged, alone, together, since = now, 0.0, 0.0, 0
-        if now - saved > 60 * settings.checkpoint_minutes:
-            _save(folder / CHECKPOINT, net, optimiser, settings, step, minutes)
-            saved = now
+    with ThreadPoolExecutor(1, "feed") as executor:
+        feed = Feed(
+            executor,
+            model,
+            texts,
+            settings.rows,
+            settings.steps,
+            seed=settings.seed,
+            skip=step,
+        )
+        for batch in feed:
+            minutes = (time.monotonic() - began) / 60
+            if minutes >= settings.minutes:
+                break
+            _set_rate(optimiser, settings, step, minutes)
+            bits, cost, hidden = _learn(net, optimiser, batch, hidden, device)
+            step, since = step + 1, since + 1
+            alone, together = alone + bits, together + cost
+            now = time.monotonic()
+            if now - logged > LOG_SECONDS:
+                line = {
+                    "minutes": round(minutes, 2),
+                    "bytes": step * settings.rows * settings.steps,
+                    "mixture": round(alone / since, 4),
+                    "network": round(together / since, 4),
+                }
+                with (folder / LOG).open("a") as log:
+                    log.write(json.dumps(line) + "\n")
+                report(line)
+                logged, alone, together, since = now, 0.0, 0.0, 0
+            if now - saved > 60 * settings.checkpoint_minutes:
+                _save(folder / CHECKPOINT, net, optimiser, settings, step, minutes)
+                saved = now
     _save(folder / CHECKPOINT, net, optimiser, settings, step, (time.monotonic() - began) / 60)
     return net
 

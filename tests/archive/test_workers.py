@@ -1,10 +1,13 @@
+import ast
 import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import lmarc
 from lmarc.archive.workers import Workers
 
 
@@ -75,3 +78,42 @@ def test_a_generator_that_is_left_waits_for_no_thread(how: str) -> None:
     event.set()
     leaver.join(60)
     assert left
+
+
+def own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield the nodes of a function, without those of functions inside it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            yield node
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def generators_that_wait(source: str) -> list[str]:
+    """Return the generators that own an executor or join threads other than by `Workers`."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            nodes = list(own_nodes(function))
+            calls = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
+            ends = ("Executor", ".shutdown", "thread.join", "Thread")
+            if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in nodes) and any(
+                call.endswith(ends) for call in calls
+            ):
+                found.append(function.name)
+    return found
+
+
+def test_no_generator_of_the_package_waits_for_threads() -> None:
+    package = Path(lmarc.__file__).parent
+    found = {path: generators_that_wait(path.read_text()) for path in package.rglob("*.py")}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["with ThreadPoolExecutor(1) as pool:\n  yield 1", "yield 1\n pool.shutdown(wait=True)"],
+)
+def test_a_planted_generator_that_waits_is_found(block: str) -> None:
+    assert generators_that_wait(f"def left():\n {block}") == ["left"]
