@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-QUIET = 0.5  # load of a core up to which nothing is said of it
-
 
 @dataclass
 class Runs:
@@ -84,7 +82,10 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def describe_machine(*packages: str) -> str:
-    """Name the machine, Python and the versions of packages, and what else the machine does."""
+    """Name the machine, Python and the versions of packages, and the load.
+
+    To be called before anything is measured: later the load is the benchmark's own.
+    """
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -95,12 +96,11 @@ def describe_machine(*packages: str) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     cores = len(os.sched_getaffinity(0))
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    load = ""
-    if hasattr(os, "getloadavg") and os.getloadavg()[0] > QUIET * cores:
-        load = f"\nNot quiet: {os.getloadavg()[0]:.1f} programs were running when this began."
+    # Programs that ran in the minute before: figures of a busy machine are worth less.
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
     return (
         f"{processor}, {cores} cores, {memory} GiB, {platform.system()} {platform.release()}.\n"
-        f"Python {platform.python_version()}, {versions}.{load}"
+        f"Python {platform.python_version()}, {versions}. Load before: {load}."
     )
 
 

@@ -140,6 +140,7 @@ def table(found: dict[str, float]) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Time parts on a chunk from the middle of every text."""
+    machine = describe_machine("numpy", "numba", "llvmlite")
     located = registry.locate("ngram", ModelKind.NGRAM, options.model)
     model = registry.ngram_model(located.sha256, path=located.path)
     tasks = [
@@ -152,6 +153,6 @@ def run(options: argparse.Namespace) -> int:
         f"{len(chunks)} chunks of up to {options.chunk >> 10} KiB, one from the middle of each "
         f"text, {sum(map(len, chunks)) / 1e6:.1f} MB; one thread."
     )
-    parts = [describe_machine("numpy", "numba", "llvmlite"), what, table(found)]
+    parts = [machine, what, table(found)]
     _page.publish(options.page, "profile", "\n\n".join(parts))
     return 0

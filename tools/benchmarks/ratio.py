@@ -327,13 +327,9 @@ def run(options: argparse.Namespace) -> int:
         if options.data is None:
             raise SystemExit("--data or --load is needed")
         settings, model_size = settings_of(options.model)
+        packages = ("zstandard", "brotli", "pyppmd", "numpy", "numba", "llvmlite")
+        about = {"machine": describe_machine(*packages), "model_size": model_size}
         cells = measure_all(options, settings)
-        about = {
-            "machine": describe_machine(
-                "zstandard", "brotli", "pyppmd", "numpy", "numba", "llvmlite"
-            ),
-            "model_size": model_size,
-        }
     order = {cell.coder: number for number, cell in reversed(list(enumerate(cells)))}
     cells.sort(key=lambda cell: order[cell.coder])
     if options.save is not None:

@@ -97,6 +97,7 @@ def measure(options: argparse.Namespace, path: Path) -> list[str]:
 
 def run(options: argparse.Namespace) -> int:
     """Make archives and read from them."""
+    machine = describe_machine("zstandard", "pyarrow", "numpy", "numba")
     texts = find_texts(options.data, None)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -120,10 +121,6 @@ def run(options: argparse.Namespace) -> int:
         f"median / 95th percentile. A fresh process ({options.processes} runs) is all of "
         "`lmarc cat --range`, start of Python and end included."
     )
-    parts = [
-        describe_machine("zstandard", "pyarrow", "numpy", "numba"),
-        what,
-        format_table(head, rows),
-    ]
+    parts = [machine, what, format_table(head, rows)]
     _page.publish(options.page, "read", "\n\n".join(parts))
     return 0
