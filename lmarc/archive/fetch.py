@@ -165,13 +165,25 @@ class ChunkReader:
                 missing.append(chunk)
             else:
                 contents[chunk] = content
-        rows = self.rows(missing)
-        for row, record in zip(rows, self._read(rows), strict=True):
-            model = self._models.get(row.model_slot)
-            content = decode_row(row, record, self._tag, self._slot_kinds, model)
-            contents[row.number] = content
-            self._cache.put(row.number, content)
+        for row, record in self.fetch(missing):
+            contents[row.number] = self.decode_fetched(row, record)
         return contents
+
+    def cached(self, chunk: int) -> bytes | None:
+        """Return the content of a chunk if it is in the cache."""
+        return self._cache.get(chunk)
+
+    def fetch(self, chunks: Sequence[int]) -> list[tuple[ChunkRow, memoryview]]:
+        """Read the records of chunks together, and the models that they are the first to need."""
+        rows = self.rows(chunks)
+        return list(zip(rows, self._read(rows), strict=True))
+
+    def decode_fetched(self, row: ChunkRow, record: memoryview) -> bytes:
+        """Return the content of a chunk whose record was fetched, and keep it in the cache."""
+        model = self._models.get(row.model_slot)
+        content = decode_row(row, record, self._tag, self._slot_kinds, model)
+        self._cache.put(row.number, content)
+        return content
 
     def batches(self, chunks: Sequence[int]) -> Iterator[list[int]]:
         """Cut a list of chunks where a batch would hold too much content."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -33,7 +34,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_CONCURRENT: Final = 10  # requests at the same time
+_CONCURRENT: Final = 10  # requests to one object at the same time
 _ATTEMPTS: Final = 3  # for a body that breaks off; s3fs repeats requests by itself
 _TOTAL: Final = re.compile(r"bytes \d+-\d+/(\d+)")
 
@@ -69,6 +70,8 @@ class FsspecSource:
         self._options = storage_options
         self._filesystem = filesystem
         self._path = path
+        self._process = os.getpid()
+        self._limit = asyncio.Semaphore(_CONCURRENT)  # of requests, in the file system's loop
 
     @property
     def url(self) -> str:
@@ -80,9 +83,11 @@ class FsspecSource:
 
     @property
     def filesystem(self) -> Any:
-        """The file system; made again after unpickling."""
-        if self._filesystem is None:
+        """The file system; made again after unpickling and in a process that was forked."""
+        if self._filesystem is None or self._process != os.getpid():
+            self._process = os.getpid()
             self._filesystem, self._path = url_to_fs(self._url, **self._options)
+            self._limit = asyncio.Semaphore(_CONCURRENT)
         return self._filesystem
 
     def _guard(self, what: Callable[[], T], start: int, end: int | None) -> T:
@@ -187,10 +192,8 @@ class S3Source(FsspecSource):
         return sync(self.filesystem.loop, self._get_all, ranges)  # type: ignore[no-any-return]
 
     async def _get_all(self, ranges: list[Range]) -> list[bytes]:
-        limit = asyncio.Semaphore(_CONCURRENT)
-
         async def get(wanted: Range) -> bytes:
-            async with limit:
+            async with self._limit:
                 data, _ = await self._get(f"bytes={wanted[0]}-{wanted[1] - 1}")
             return self._checked(wanted, data)
 

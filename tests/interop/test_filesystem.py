@@ -1,12 +1,19 @@
 """The fsspec file system: what it says about members, what it reads, and what that costs."""
 
+import asyncio
+import io
+import multiprocessing
 import os
 import pickle
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import fsspec.asyn
+import fsspec.caching
+import fsspec.callbacks
 import pandas as pd
 import pyarrow.csv
 import pyarrow.dataset
@@ -15,12 +22,12 @@ import pyarrow.parquet
 import pytest
 
 import lmarc
-from lmarc.interop.filesystem import LmarcFileSystem, Tree, address
+from lmarc.interop.filesystem import LmarcFileSystem
+from tests.archive.samples import noise
 from tests.conftest import Bucket
 
 TABLE = b"name,age\nada,36\nalan,41\n"
 NUMBERS = b"".join(b"%d\n" % number for number in range(50_000))
-ON_S3 = {"target_protocol": "s3", "target_options": {"anon": True}}
 MTIME = 1_700_000_000_123_456_789
 
 
@@ -59,39 +66,6 @@ def test_making_a_file_system_reads_nothing() -> None:
 def test_an_archive_must_be_named(fo: Any) -> None:
     with pytest.raises(ValueError, match="expected the path or URL of an archive"):
         LmarcFileSystem(fo)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("a.lmarc", None, None), ("a.lmarc", {})),
-        (("s3://b/a.lmarc", None, {"anon": True}), ("s3://b/a.lmarc", {"anon": True})),
-        (("b/a.lmarc", "s3", {"anon": True}), ("s3://b/a.lmarc", {"anon": True})),
-        (
-            ("s3://b/a", "simplecache", {"fo": "s3://b/a", **ON_S3}),
-            ("simplecache::s3://b/a", {"simplecache": {}, "s3": {"anon": True}}),
-        ),
-        (
-            ("in/a", "zip", {"fo": "b/z.zip", **ON_S3}),
-            ("zip://in/a::s3://b/z.zip", {"zip": {}, "s3": {"anon": True}}),
-        ),
-    ],
-)  # fmt: skip
-def test_chains_become_one_address(arguments: Any, expected: Any) -> None:
-    assert address(*arguments) == expected
-
-
-def test_tree_knows_directories_without_an_entry() -> None:
-    tree = Tree(["a/b/c", "a/d", "e", "f/g"], ["f/g"])
-    assert tree.children("") == ["a", "e", "f"]
-    assert tree.children("f/g") == []
-    assert tree.is_directory("f/g")
-    assert tree.children("a") == ["a/b", "a/d"]
-    assert tree.is_directory("a/b")
-    assert not tree.is_directory("a/d")
-    assert list(tree.below("")) == ["a", "a/b", "a/b/c", "a/d", "e", "f", "f/g"]
-    assert list(tree.below("", 1)) == ["a", "e", "f"]
-    assert list(Tree([]).below("")) == []
 
 
 def test_ls_names_what_lies_directly_in_a_directory(files: LmarcFileSystem) -> None:
@@ -189,25 +163,6 @@ def test_cat_and_cat_ranges(files: LmarcFileSystem) -> None:
         files.cat_ranges(paths, [0], 1)
 
 
-def test_links_are_followed_within_the_archive(tmp_path: Path) -> None:
-    with lmarc.Writer(tmp_path / "a.lmarc", preset="fast") as writer:
-        writer.add_bytes("a/file", b"content")
-        writer.add_link("a/b", "../c")
-        writer.add_link("c", "a/file")
-        writer.add_link("loop", "loop")
-        writer.add_link("outside", "../../etc/passwd")
-        writer.add_link("absolute", "/etc/passwd")
-        writer.add_link("folder", "a")
-    files = LmarcFileSystem(tmp_path / "a.lmarc")
-    assert files.cat_file("a/b") == b"content"
-    assert files.info("a/b")["size"] == 7
-    assert files.isfile("a/b")
-    for name in ("loop", "outside", "absolute", "folder"):
-        assert files.info(name)["type"] == "link"
-        with pytest.raises(FileNotFoundError):
-            files.cat_file(name)
-
-
 def test_a_directory_has_no_content(files: LmarcFileSystem) -> None:
     for name in ("with entry", "without"):
         with pytest.raises(IsADirectoryError):
@@ -254,15 +209,172 @@ def test_get_copies_a_tree(files: LmarcFileSystem, tmp_path: Path) -> None:
     assert (tmp_path / "out/entry/numbers.txt").read_bytes() == NUMBERS
 
 
-def test_instances_pickle_as_their_arguments(files: LmarcFileSystem) -> None:
+def test_an_archive_is_one_instance_that_pickles_as_its_arguments(path: str) -> None:
+    files = fsspec.filesystem("lmarc", fo=path)
+    assert fsspec.filesystem("lmarc", fo=path) is files
+    assert pickle.loads(pickle.dumps(files)) is files
     files.ls("")
-    again = pickle.loads(pickle.dumps(files))
-    assert again._archive is None
-    assert again.cat_file("without/other.txt") == b"other"
+    data = pickle.dumps(files)
+    LmarcFileSystem.clear_instance_cache()
+    again = pickle.loads(data)
+    assert again is not files
     assert again == files
-    open_file = fsspec.open(f"lmarc://zero::{files.fo}")
+    assert again._state is None
+    assert again.cat_file("without/other.txt") == b"other"
+    open_file = fsspec.open(f"lmarc://zero::{path}")
     with pickle.loads(pickle.dumps(open_file)) as file:
         assert file.read() == b""
+
+
+def read_elsewhere(files: LmarcFileSystem, name: str, found: Any) -> None:
+    found.put(files.cat_file(name))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_process_reads_with_the_instance_of_its_parent(
+    files: LmarcFileSystem, method: str
+) -> None:
+    assert files.cat_file("zero") == b""  # threads and files are there
+    context: Any = multiprocessing.get_context(method)
+    found = context.SimpleQueue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking where threads are
+        child = context.Process(target=read_elsewhere, args=(files, "without/other.txt", found))
+        child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert found.get() == b"other"
+
+
+# fsspec's cache `mmap` leaves its file to the garbage collector.
+LEAKS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@LEAKS
+@pytest.mark.parametrize("cache_type", sorted(fsspec.caching.caches.keys() - {None, "parts"}))
+def test_open_takes_every_cache_of_fsspec(files: LmarcFileSystem, cache_type: str) -> None:
+    name = "without/entry/numbers.txt"
+    with files.open(name, block_size=5000, cache_type=cache_type) as file:
+        file.seek(4095)
+        assert file.read(3) == NUMBERS[4095:4098]
+        file.seek(-6, os.SEEK_END)
+        assert file.read() == b"49999\n"
+        file.seek(0)
+        assert file.read() == NUMBERS
+    with files.open(name, "rt", encoding="ascii", cache_type=cache_type) as file:
+        assert sum(map(int, file)) == 49_999 * 25_000
+
+
+def test_open_takes_parts_that_are_known(files: LmarcFileSystem) -> None:
+    known = {"data": {(4095, 4098): NUMBERS[4095:4098]}}
+    name = "without/entry/numbers.txt"
+    with files.open(name, cache_type="parts", cache_options=known) as file:
+        file.seek(4095)
+        assert file.read(3) == NUMBERS[4095:4098]
+
+
+@LEAKS
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
+def test_caches_of_fsspec_stand_before_members_and_before_the_archive(
+    path: str, tmp_path: Path, cache: str
+) -> None:
+    options = {cache: {"cache_storage": str(tmp_path / "cache")}}
+    for url in (
+        f"{cache}::lmarc://without/entry/numbers.txt::{path}",
+        f"lmarc://without/entry/numbers.txt::{cache}::file://{path}",
+    ):
+        with fsspec.open(url, **options) as file:
+            assert file.read(5) == NUMBERS[:5]
+            file.seek(-6, os.SEEK_END)
+            assert file.read() == b"49999\n"
+        assert list((tmp_path / "cache").iterdir())
+
+
+def test_an_event_loop_of_its_user_runs_it(path: str) -> None:
+    async def use() -> list[Any]:
+        files = LmarcFileSystem(path, asynchronous=True)
+        names = ["without/other.txt", "with entry/table.csv"]
+        return await asyncio.gather(  # type: ignore[no-any-return]
+            files._ls("without", detail=False),
+            files._cat_ranges(names, [1, -3], [3, None]),
+            *(files._cat_file("without/entry/numbers.txt", n, n + 9) for n in range(0, 40_000, 99)),
+        )
+
+    listing, ranges, *parts = asyncio.run(use())
+    assert listing == ["without/entry", "without/other.txt"]
+    assert ranges == [b"th", b"41\n"]
+    assert parts == [NUMBERS[n : n + 9] for n in range(0, 40_000, 99)]
+
+
+def test_copies_tell_their_progress(files: LmarcFileSystem, tmp_path: Path) -> None:
+    class Watch(fsspec.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.children: list[fsspec.callbacks.Callback] = []
+
+        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Any:
+            self.children.append(fsspec.callbacks.Callback())
+            return self.children[-1]
+
+    watch = Watch()
+    files.get("without", str(tmp_path / "out"), recursive=True, callback=watch)
+    assert watch.size == watch.value == 4
+    assert {child.value for child in watch.children if child.size} == {len(NUMBERS), 5}
+    single = fsspec.callbacks.Callback()
+    files.get_file("without/entry/numbers.txt", str(tmp_path / "one"), callback=single)
+    assert single.size == single.value == len(NUMBERS)
+    target = io.BytesIO()
+    files.get_file("without/other.txt", target)
+    assert target.getvalue() == b"other"
+
+
+def test_a_damaged_member_costs_no_other(path: str, tmp_path: Path) -> None:
+    archive = lmarc.open(path)
+    pieces = archive.index.pieces_of(archive.file_entry("without/entry/numbers.txt"), 0, 9)
+    data = bytearray(Path(path).read_bytes())
+    data[int(archive.index.chunk_offsets[pieces.chunk[0]]) + 70] ^= 1
+    broken = tmp_path / "broken.lmarc"
+    broken.write_bytes(data)
+    files = LmarcFileSystem(broken)
+    names = ["without/entry/numbers.txt", "without/entry/numbers.txt", "odd\udcff name"]
+    first, second, third = files.cat_ranges(names, [0, 200_000, 0], [9, 200_009, 5])
+    assert isinstance(first, lmarc.CorruptError)
+    assert second == NUMBERS[200_000:200_009]
+    assert third == b"bytes"
+    found = files.cat(names[1:], on_error="omit")
+    assert found == {"odd\udcff name": b"bytes"}
+    with pytest.raises(lmarc.CorruptError):
+        files.get_file(names[0], str(tmp_path / "out"))
+
+
+def test_listings_are_those_of_the_archive_as_it_was_opened(path: str) -> None:
+    files = LmarcFileSystem(path)
+    fresh = LmarcFileSystem(path, use_listings_cache=False)
+    expiring = LmarcFileSystem(path, listings_expiry_time=3600)
+    for each in (files, fresh, expiring):
+        assert "new" not in each.ls("", detail=False)
+    with lmarc.appender(path, preset="fast") as writer:
+        writer.add_bytes("new", b"1")
+    assert "new" in fresh.ls("", detail=False)
+    assert "new" not in expiring.ls("", detail=False)
+    expiring._opened_at -= 3600
+    assert "new" in expiring.find("")
+    assert "new" not in files.ls("", detail=False)
+    assert "new" in files.ls("", detail=False, refresh=True)
+    with lmarc.appender(path, preset="fast") as writer:
+        writer.add_bytes("newer", b"2")
+    assert not files.exists("newer")
+    files.invalidate_cache()
+    assert files.cat_file("newer") == b"2"
+
+
+def test_duckdb_reads_members(path: str) -> None:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.register_filesystem(fsspec.filesystem("lmarc", fo=path))
+    found = connection.sql("select max(age) from read_csv('lmarc://with entry/table.csv')")
+    assert found.fetchall() == [(41,)]
 
 
 def test_pandas_and_arrow_read_members(path: str, tmp_path: Path) -> None:
@@ -307,3 +419,44 @@ def test_s3_is_asked_once_to_open_and_once_for_a_member(bucket: Bucket) -> None:
     assert "HEAD" not in bucket.log.methods
     with fsspec.open(f"lmarc://zero::{url}", s3=bucket.storage_options) as file:
         assert file.read() == b""
+
+
+def test_s3_is_asked_for_a_chunk_once_however_many_tasks_want_it(bucket: Bucket) -> None:
+    url = f"{bucket.url}/small.lmarc"
+    with lmarc.Writer(url, storage_options=bucket.storage_options, preset="fast") as writer:
+        for number in range(60):
+            writer.add_bytes(f"{number:02}", noise(number, 2000))
+    files = LmarcFileSystem(url, target_options=bucket.storage_options)
+    bucket.log.clear()
+
+    async def at_once() -> list[bytes]:
+        return await asyncio.gather(*(files._cat_file(f"{number:02}") for number in range(60)))
+
+    assert fsspec.asyn.sync(files.loop, at_once) == [noise(number, 2000) for number in range(60)]
+    assert bucket.log.methods == ["GET", "GET"]  # the index, and the one chunk of all
+
+
+def test_s3_is_asked_for_near_chunks_together(bucket: Bucket) -> None:
+    url = f"{bucket.url}/large.lmarc"
+    with lmarc.Writer(url, storage_options=bucket.storage_options, preset="fast") as writer:
+        for number in range(60):
+            writer.add_bytes(f"{number:02}", noise(number, 400_000))
+    files = LmarcFileSystem(url, target_options=bucket.storage_options)
+    assert len(files.find("")) == 60
+    bucket.log.clear()
+    names = [f"{number:02}" for number in (3, 50, 4, 7, 3)]
+    parts = files.cat_ranges(names, 399_990, None)
+    assert parts == [noise(int(name), 400_000)[399_990:] for name in names]
+    assert len(bucket.log.methods) == 2
+
+
+def test_a_replaced_archive_costs_one_error(bucket: Bucket) -> None:
+    url = f"{bucket.url}/a.lmarc"
+    write_sample(url, storage_options=bucket.storage_options)
+    files = fsspec.filesystem("lmarc", fo=url, target_options=bucket.storage_options)
+    assert files.cat_file("without/other.txt") == b"other"
+    with lmarc.Writer(url, storage_options=bucket.storage_options, preset="fast") as writer:
+        writer.add_bytes("without/other.txt", b"something else")
+    with pytest.raises(lmarc.SourceError, match=f"was replaced.*{url}"):
+        files.cat_file("with entry/table.csv")
+    assert files.cat_file("without/other.txt") == b"something else"

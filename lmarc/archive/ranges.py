@@ -1,0 +1,62 @@
+"""Many ranges of many members at once: which chunks they need, and what goes where.
+
+A chunk that several ranges touch is read and decoded once. How chunks are read is the caller's
+affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmarc.archive.index import Index
+
+__all__ = ["Gather"]
+
+Span = tuple[int, int, int]  # entry, position, end
+
+
+class Gather:
+    """Puts together the bytes of ranges from chunks that come in any order.
+
+    Parameters
+    ----------
+    index : Index
+        Says where the bytes are.
+    spans : sequence of (entry, position, end)
+        Files and ranges within their sizes.
+    """
+
+    def __init__(self, index: Index, spans: Sequence[Span]) -> None:
+        self._results: list[bytearray | Exception] = []
+        # Chunk -> (range, place in it, offset in the chunk's content, size).
+        self._wanted: dict[int, list[tuple[int, int, int, int]]] = {}
+        for number, (entry, position, end) in enumerate(spans):
+            self._results.append(bytearray(max(0, end - position)))
+            if position >= end:
+                continue
+            pieces = index.pieces_of(entry, position, end)
+            columns = (column.tolist() for column in pieces[1:])
+            for chunk, start, size, offset in zip(*columns, strict=True):
+                first, last = max(start, position), min(start + size, end)
+                part = (number, first - position, offset + first - start, last - first)
+                self._wanted.setdefault(chunk, []).append(part)
+
+    @property
+    def chunks(self) -> list[int]:
+        """The chunks that are needed, ascending."""
+        return sorted(self._wanted)
+
+    def put(self, chunk: int, content: bytes | Exception) -> None:
+        """Take the content of a chunk, or why it cannot be had: then its ranges cannot either."""
+        for number, place, offset, size in self._wanted[chunk]:
+            result = self._results[number]
+            if isinstance(content, Exception):
+                self._results[number] = content
+            elif isinstance(result, bytearray):
+                result[place : place + size] = memoryview(content)[offset : offset + size]
+
+    def results(self) -> list[bytes | Exception]:
+        """Return the bytes of each range, holes as zeros, or why they cannot be had."""
+        return [r if isinstance(r, Exception) else bytes(r) for r in self._results]

@@ -1,0 +1,132 @@
+"""Ranges of members, read and decoded together by an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from lmarc.archive.ranges import Gather
+from lmarc.errors import CorruptError, LmarcError
+
+if TYPE_CHECKING:
+    from lmarc.archive.fetch import ChunkRow
+    from lmarc.archive.reader import Archive
+
+__all__ = ["Bulk", "Run", "Span"]
+
+Span = tuple[int, int, int]  # number of a file, position, end
+
+_FETCHES: Final = 4  # batches of 16 MiB that are read at once; threads are left for decoders
+_COPIES: Final = 4  # members that are copied to files at once
+
+
+class Run(Protocol):
+    """Does work in a thread."""
+
+    async def __call__(self, work: Any, /, *arguments: Any) -> Any:
+        """Return what `work(*arguments)` returns."""
+
+
+class Bulk:
+    """Reads ranges of one archive's files for any number of tasks of one event loop.
+
+    A chunk that several ranges, or several tasks, want at the same time is read and decoded once.
+
+    Parameters
+    ----------
+    archive : Archive
+        Open, its index read.
+    run : Run
+        Reads and decodes.
+    """
+
+    def __init__(self, archive: Archive, run: Run) -> None:
+        self.archive = archive
+        self.copies = asyncio.Semaphore(_COPIES)
+        self._run = run
+        self._fetches = asyncio.Semaphore(_FETCHES)
+        # Chunks that some task reads; None is the result where that task was cancelled.
+        self._running: dict[int, asyncio.Future[bytes | Exception | None]] = {}
+
+    async def read(self, spans: Sequence[Span]) -> list[bytes | Exception]:
+        """Return the bytes of ranges of files: (entry, position, end), within their sizes.
+
+        An error stands in the place of what could not be read, or of a whole member that does not
+        have its SHA-256.
+        """
+        gather = Gather(self.archive.index, spans)
+        chunks = gather.chunks
+        while chunks:
+            chunks = await self._load(chunks, gather)
+        return await self._run(  # type: ignore[no-any-return]
+            _checked, self.archive, spans, gather.results()
+        )
+
+    async def _load(self, chunks: Sequence[int], gather: Gather) -> list[int]:
+        """Put chunks into `gather`; return those that another task has left unread."""
+        reader = self.archive.chunk_reader
+        loop = asyncio.get_running_loop()
+        mine = []
+        awaited = []
+        for chunk in chunks:
+            content = reader.cached(chunk)
+            if content is not None:
+                gather.put(chunk, content)
+            elif chunk in self._running:
+                awaited.append((chunk, self._running[chunk]))
+            else:
+                self._running[chunk] = loop.create_future()
+                mine.append(chunk)
+        try:
+            batches = reader.batches(mine)
+            await asyncio.gather(*(self._fetch(batch, gather) for batch in batches))
+        finally:
+            for chunk in mine:
+                if chunk in self._running:
+                    self._running.pop(chunk).set_result(None)
+        left = []
+        for chunk, future in awaited:
+            found = await asyncio.shield(future)
+            if found is None:
+                left.append(chunk)
+            else:
+                gather.put(chunk, found)
+        return left
+
+    async def _fetch(self, chunks: list[int], gather: Gather) -> None:
+        async with self._fetches:
+            try:
+                fetched = await self._run(self.archive.chunk_reader.fetch, chunks)
+            except (LmarcError, OSError) as exc:
+                for chunk in chunks:
+                    self._settle(chunk, exc, gather)
+            else:
+                await asyncio.gather(
+                    *(self._decode(row, record, gather) for row, record in fetched)
+                )
+
+    async def _decode(self, row: ChunkRow, record: memoryview, gather: Gather) -> None:
+        try:
+            content = await self._run(self.archive.chunk_reader.decode_fetched, row, record)
+        except LmarcError as exc:
+            content = exc
+        self._settle(row.number, content, gather)
+
+    def _settle(self, chunk: int, content: bytes | Exception, gather: Gather) -> None:
+        self._running.pop(chunk).set_result(content)
+        gather.put(chunk, content)
+
+
+def _checked(
+    archive: Archive, spans: Sequence[Span], parts: Sequence[bytes | Exception]
+) -> list[bytes | Exception]:
+    """Put an error in the place of a whole member that does not have its SHA-256."""
+    checked = list(parts)
+    for number, ((entry, position, end), part) in enumerate(zip(spans, parts, strict=True)):
+        if position == 0 and not isinstance(part, Exception):
+            member = archive.member(entry)
+            if end == member.size and hashlib.sha256(part).digest() != member.sha256:
+                checked[number] = CorruptError(f"{member.name!r} does not have its SHA-256")
+    return checked

@@ -1,0 +1,71 @@
+"""Tasks that want the same chunks share one read of each, whatever becomes of the other tasks."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lmarc
+from lmarc.interop.bulk import Bulk
+from tests.archive.samples import MEMBERS, make
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> lmarc.Archive:
+    return lmarc.open(make(tmp_path / "a.lmarc"))
+
+
+class Runner:
+    """Does work in a thread, after the gate is open; keeps a log."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.fetched: list[int] = []
+
+    async def __call__(self, work: Any, /, *arguments: Any) -> Any:
+        if work.__name__ == "fetch":
+            self.fetched += arguments[0]
+        await self.gate.wait()
+        return await asyncio.to_thread(work, *arguments)
+
+
+async def stopped_and_shared(archive: lmarc.Archive, *, stop: bool) -> tuple[list[int], Any]:
+    run = Runner()
+    bulk = Bulk(archive, run)
+    span = (archive.file_entry("b/large text"), 0, 150_000)
+    first = asyncio.create_task(bulk.read([span]))
+    second = asyncio.create_task(bulk.read([span]))
+    while not run.fetched:
+        await asyncio.sleep(0)
+    if stop:
+        first.cancel()
+        await asyncio.sleep(0)
+    run.gate.set()
+    return run.fetched, await second
+
+
+@pytest.mark.parametrize(("stop", "times"), [(False, 1), (True, 2)])
+def test_a_chunk_is_read_once_unless_its_reader_is_stopped(
+    archive: lmarc.Archive, stop: bool, times: int
+) -> None:
+    fetched, found = asyncio.run(stopped_and_shared(archive, stop=stop))
+    assert found == [MEMBERS["b/large text"]]
+    assert len(fetched) == times * len(set(fetched))
+
+
+def test_a_whole_member_must_have_its_sha256(
+    archive: lmarc.Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = bytes(150_000)
+    monkeypatch.setattr("lmarc.archive.ranges.Gather.results", lambda self: [wrong, wrong[:9]])
+
+    async def read() -> list[Any]:
+        run = Runner()
+        run.gate.set()
+        entry = archive.file_entry("b/large text")
+        return await Bulk(archive, run).read([(entry, 0, 150_000), (entry, 0, 9)])
+
+    whole, part = asyncio.run(read())
+    assert isinstance(whole, lmarc.CorruptError)
+    assert part == wrong[:9]
