@@ -11,12 +11,12 @@ product a layer, and so can encoding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from lmarc.train.scan import linear_recurrence
+from lmarc.train.scan import Round, gated_layer
 
 __all__ = ["ByteNetwork", "Hidden", "Shape", "dyadic"]
 
@@ -40,18 +40,8 @@ class Hidden(NamedTuple):
     second: torch.Tensor
 
 
-class _Round(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, value: Any) -> Any:
-        return torch.floor(value + 0.5)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0]
-
-
 def _round(value: torch.Tensor, unit: float) -> torch.Tensor:
-    return _Round.apply(value / unit) * unit
+    return Round.apply(value / unit) * unit
 
 
 def dyadic(weight: torch.Tensor) -> torch.Tensor:
@@ -62,13 +52,7 @@ def dyadic(weight: torch.Tensor) -> torch.Tensor:
 
 def _int8(weight: torch.Tensor) -> torch.Tensor:
     unit = torch.exp2(-dyadic(weight.detach()))
-    return _Round.apply(weight / unit).clamp(-127, 127) * unit
-
-
-def _squash(value: torch.Tensor) -> torch.Tensor:
-    """An odd function of slope 1 at 0 that reaches +-1 at +-2 by two parabolas."""
-    y = (value * 0.5).clamp(-1, 1)
-    return y * (2 - y.abs())
+    return Round.apply(weight / unit).clamp(-127, 127) * unit
 
 
 class ByteNetwork(nn.Module):
@@ -130,37 +114,39 @@ class ByteNetwork(nn.Module):
         hidden : Hidden
         """
         n1, n2 = self.shape.first, self.shape.second
+        widths = [2 * n1, 3 * n2, 16]
         q = torch.floor(freqs / 512) / 128  # (B, T, 2, 16)
-        table = _round(self.last.weight, TABLE_UNIT) if self.rounded else self.last.weight
-        table2 = (
-            _round(self.second_last.weight, TABLE_UNIT) if self.rounded else self.second_last.weight
+        # Weights are taken apart, not what they make: it is much smaller.
+        last, second_last, see, inner = self.weights()
+        tables = [part.contiguous() for part in last.split(widths, 1)]
+        first, second, high = (
+            nn.functional.linear(q[:, :, 0], weight).add_(
+                nn.functional.embedding(before[..., 0], table)
+            )
+            for table, weight in zip(tables, see.split(widths), strict=True)
         )
-        pre = nn.functional.linear(q[:, :, 0], self._weight(self.see))
-        pre = pre + nn.functional.embedding(before[..., 0], table)
-        keep, new = (pre[..., : 2 * n1] + nn.functional.embedding(before[..., 1], table2)).split(
-            [n1, n1], -1
-        )
-        a = 0.5 + 0.5 * _squash(keep * 0.5)
-        h1 = linear_recurrence(a, (1 - a) * _squash(new), hidden.first)
-        inner = nn.functional.linear(self._activation(h1), self._weight(self.inner))
-        keep, new, gate = (pre[..., 2 * n1 : 2 * n1 + 3 * n2] + inner).split([n2, n2, n2], -1)
-        a = 0.5 + 0.5 * _squash(keep * 0.5)
-        h2 = linear_recurrence(a, (1 - a) * _squash(new), hidden.second)
-        out = self._activation(h2 * (0.5 + 0.5 * _squash(gate * 0.5)))
-        high = pre[..., 2 * n1 + 3 * n2 :] + nn.functional.linear(out, self._weight(self.high))
+        first.add_(nn.functional.embedding(before[..., 1], second_last))
+        out, first_state = gated_layer(first, hidden.first, rounded=self.rounded)
+        second.add_(nn.functional.linear(out, inner))
+        out, second_state = gated_layer(second, hidden.second, rounded=self.rounded)
+        high = high + nn.functional.linear(out, self._weight(self.high))
         nibble = text >> 4
         all_low = nn.functional.linear(out, self._weight(self.low))  # (B, T, 256)
         places = nibble[..., None] * 16 + torch.arange(16, device=text.device)
         low = all_low.gather(2, places)
         low = low + nn.functional.linear(q[:, :, 1], self._weight(self.see_low))
         low = low + self.low_bias(nibble)
-        return high, low, Hidden(h1[:, -1].detach(), h2[:, -1].detach())
+        return high, low, Hidden(first_state, second_state)
+
+    def weights(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the first layers' tables and weights, rounded as they are exported."""
+        tables = self.last.weight, self.second_last.weight
+        if self.rounded:
+            tables = _round(tables[0], TABLE_UNIT), _round(tables[1], TABLE_UNIT)
+        return *tables, self._weight(self.see), self._weight(self.inner)
 
     def _weight(self, layer: nn.Linear) -> torch.Tensor:
         return _int8(layer.weight) if self.rounded else layer.weight
-
-    def _activation(self, value: torch.Tensor) -> torch.Tensor:
-        return _round(value, 1 / 128).clamp(-1, 127 / 128) if self.rounded else value
 
     def cost(
         self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden

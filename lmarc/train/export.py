@@ -12,12 +12,13 @@ import torch
 from lmarc.codec.neural import model_steps
 from lmarc.codec.ngram import choose_profile
 from lmarc.codec.ngram import model_steps as mixture_steps
+from lmarc.errors import ModelError
 from lmarc.kernels import neural, ngram
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
-from lmarc.train.byte_network import TABLE_UNIT, ByteNetwork, dyadic
+from lmarc.train.byte_network import TABLE_UNIT, ByteNetwork, Shape, dyadic
 
-__all__ = ["export", "train_join"]
+__all__ = ["export", "restore", "train_join"]
 
 JOIN_RATE: Final = 256  # 150 to 400 do well; less leaves text unlike the training text worse
 _PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
@@ -40,6 +41,58 @@ def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
     arrays["join"] = np.full((neural.N_SETS, neural.N_WEIGHTS), 65536, np.int32)
     arrays["join_rate"] = np.array([JOIN_RATE], np.int32)
     return NeuralModel(arrays, base)
+
+
+def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
+    """Return a network with a model's weights: what `export` made of it, to go on with training.
+
+    With a larger `shape` it is grown: it predicts the same, and what it has more begins by chance
+    (Chen, Goodfellow and Shlens, *Net2Net*, 2016).
+
+    Raises
+    ------
+    ModelError
+        When `shape` is smaller than the model's.
+    """
+    n1, n2 = model.units
+    shape = shape or Shape(n1, n2)
+    if shape.first < n1 or shape.second < n2:
+        raise ModelError(
+            f"the network to begin with has {n1}x{n2} units, expected at most "
+            f"{shape.first}x{shape.second}"
+        )
+    net = ByteNetwork(shape)
+    first = torch.arange(2 * shape.first).view(2, -1)[:, :n1].flatten()
+    second = 2 * shape.first + torch.arange(3 * shape.second).view(3, -1)[:, :n2].flatten()
+    high = 2 * shape.first + 3 * shape.second + torch.arange(16)
+    outputs = torch.cat([first, second, high])
+    with torch.no_grad():
+        # New units are not listened to yet.
+        net.inner.weight[:, n1:] = 0
+        for name, array in _floats(model).items():
+            weight, kept = getattr(net, name).weight, torch.from_numpy(array)
+            if name == "last":
+                weight[:, outputs] = kept
+            elif name == "second_last":
+                weight[:, first] = kept
+            elif name == "see":
+                weight[outputs] = kept
+            elif name == "inner":
+                rows = second - 2 * shape.first
+                weight[rows, :n1] = kept
+            else:
+                weight[:, : kept.shape[1]] = kept
+    return net
+
+
+def _floats(model: NeuralModel) -> dict[str, npt.NDArray[np.float32]]:
+    found = {}
+    for name in _PRODUCTS:
+        exponents = model.arrays[f"{name}_exp"].astype(np.float32)[:, None]
+        found[name] = model.arrays[name].astype(np.float32) * np.exp2(-exponents)
+    for name in _TABLES:
+        found[name] = model.arrays[name].astype(np.float32) * np.float32(TABLE_UNIT)
+    return found
 
 
 def train_join(model: NeuralModel, pieces: Sequence[bytes]) -> tuple[NeuralModel, float, float]:

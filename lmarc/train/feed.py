@@ -6,8 +6,10 @@ archive's chunks are. Every row of a batch is at a place of its own in a chunk o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -48,6 +50,17 @@ class Batch(NamedTuple):
     text: Array  # int64, (B, T)
     freqs: Array  # float32, (B, T, 2, 16)
     fresh: Array  # bool, (B,): rows that begin a chunk
+    domains: list[str]  # of each row
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """A row's text, how far it has come, and what the mixture says of it once it is asked."""
+
+    domain: str
+    text: bytes
+    at: int = 0
+    freqs: Future[Array] | None = None
 
 
 class Feed:
@@ -68,12 +81,17 @@ class Feed:
         Shape of a batch.
     seed : int
     skip : int
-        Batches to pass over, for a training that goes on.
+        Batches to pass over, for a training that goes on: those after them are the same as if they
+        had been asked for.
+    weights : mapping of str to float
+        How much oftener than by its size a domain is drawn; 1.0 where it is not named.
+    ahead : int
+        Chunks that the mixture walks over before they are needed.
 
     Raises
     ------
     ModelError
-        When every text is shorter than `steps`.
+        When every text is shorter than `steps`, or `weights` names no domain or leaves none.
     """
 
     def __init__(
@@ -87,6 +105,7 @@ class Feed:
         seed: int = 0,
         skip: int = 0,
         weights: Mapping[str, float] | None = None,
+        ahead: int = 4,
     ) -> None:
         self._executor = executor
         self._model = model
@@ -94,13 +113,22 @@ class Feed:
         if not self._texts:
             raise ModelError(f"no domain has {steps} bytes of text for the network to learn from")
         self._rows, self._steps = rows, steps
-        self._random = np.random.default_rng([seed, skip])
+        self._skip, self._ahead = skip, ahead
+        self._random = np.random.default_rng(seed)
         self._names = sorted(self._texts)
-        sizes = [len(texts[name]) * (weights or {}).get(name, 1.0) for name in self._names]
+        weights = dict(weights or {})
+        for name in weights:
+            if name not in texts:
+                raise ModelError(
+                    f"there is a weight for domain {name}, expected one of {', '.join(texts)}"
+                )
+        sizes = [len(self._texts[name]) * weights.get(name, 1.0) for name in self._names]
+        if not sum(sizes):
+            raise ModelError("the weights of all domains are 0: nothing is left to learn from")
         self._shares = np.array(sizes) / sum(sizes)
         self._order: dict[str, list[int]] = {}
 
-    def _draw(self) -> bytes:
+    def _draw(self) -> _Chunk:
         """Return a chunk; every chunk of a domain comes once before one comes again."""
         name = self._names[int(self._random.choice(len(self._names), p=self._shares))]
         text = self._texts[name]
@@ -108,43 +136,51 @@ class Feed:
             count = max(1, len(text) // CHUNK)
             self._order[name] = self._random.permutation(count).tolist()
         start = self._order[name].pop() * CHUNK
-        return text[start : start + CHUNK]
+        return _Chunk(name, text[start : start + CHUNK])
 
     def __iter__(self) -> Iterator[Batch]:
-        waiting = []
+        # Rows begin at different places, so that they do not end together.
+        rows = [self._draw() for _ in range(self._rows)]
+        for row, chunk in enumerate(rows):
+            chunk.at = len(chunk.text) * row // self._rows // self._steps * self._steps
+        fresh = np.ones(self._rows, bool)
+        for _ in range(self._skip):
+            fresh = self._move(rows, self._draw)
+        waiting: deque[_Chunk] = deque()
 
-        def ask() -> None:
-            content = self._draw()
-            waiting.append((content, self._executor.submit(mixture_freqs, self._model, content)))
+        def ask(chunk: _Chunk) -> _Chunk:
+            chunk.freqs = self._executor.submit(mixture_freqs, self._model, chunk.text)
+            return chunk
 
-        for _ in range(4):
-            ask()
-        rows: list[tuple[Array, Array, int]] = []
-        # Rows begin at different times, so that they do not end together.
-        for row in range(self._rows):
-            content, freqs = waiting.pop(0)
-            ask()
-            at = len(content) * row // self._rows // self._steps * self._steps
-            rows.append((np.frombuffer(content, np.uint8), freqs.result(), at))
-        first = True
+        def take() -> _Chunk:
+            waiting.append(ask(self._draw()))
+            return waiting.popleft()
+
+        for chunk in rows:
+            ask(chunk)
+        waiting.extend(ask(self._draw()) for _ in range(self._ahead))
         while True:
-            fresh = np.zeros(self._rows, bool)
-            for row, (text, _, at) in enumerate(rows):
-                if at + self._steps > len(text):
-                    content, freqs = waiting.pop(0)
-                    ask()
-                    rows[row] = (np.frombuffer(content, np.uint8), freqs.result(), 0)
-                    fresh[row] = True
-            yield self._batch(rows, fresh | first)
-            first = False
-            rows = [(text, freqs, at + self._steps) for text, freqs, at in rows]
+            yield self._batch(rows, fresh)
+            fresh = self._move(rows, take)
 
-    def _batch(self, rows: list[tuple[Array, Array, int]], fresh: Array) -> Batch:
+    def _move(self, rows: list[_Chunk], take: Callable[[], _Chunk]) -> Array:
+        """Go on by a batch; return which rows have taken a new chunk."""
+        fresh = np.zeros(self._rows, bool)
+        for row, chunk in enumerate(rows):
+            chunk.at += self._steps
+            if chunk.at + self._steps > len(chunk.text):
+                rows[row] = take()
+                fresh[row] = True
+        return fresh
+
+    def _batch(self, rows: list[_Chunk], fresh: Array) -> Batch:
         padded = np.zeros((self._rows, self._steps + 2), np.int64)
         freqs = np.empty((self._rows, self._steps, 2, 16), np.float32)
-        for row, (text, all_freqs, at) in enumerate(rows):
-            known = min(at, 2)
-            padded[row, 2 - known :] = text[at - known : at + self._steps]
-            freqs[row] = all_freqs[at : at + self._steps]
+        for row, chunk in enumerate(rows):
+            known = min(chunk.at, 2)
+            text = chunk.text[chunk.at - known : chunk.at + self._steps]
+            padded[row, 2 - known :] = np.frombuffer(text, np.uint8)
+            assert chunk.freqs is not None
+            freqs[row] = chunk.freqs.result()[chunk.at : chunk.at + self._steps]
         before = np.stack([padded[:, 1:-1], padded[:, :-2]], 2)
-        return Batch(before, padded[:, 2:], freqs, fresh)
+        return Batch(before, padded[:, 2:], freqs, fresh, [chunk.domain for chunk in rows])

@@ -1,19 +1,23 @@
 """Train a byte network in the loop of the n-gram mixture: batches, steps, checkpoints, resuming.
 
 The same code runs on a CPU and on CUDA. A checkpoint is a file beside the work, written to another
-name and renamed; a training that is resumed goes on with the step, the weights and the optimiser's
-state that it had, and with text that it had not drawn.
+name and renamed; a training that is resumed goes on with the step, weights, average, optimiser and
+states that it had, and with the text that would have come next. Where its length is given in bytes
+of text, its end is that of one that was never stopped.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +26,10 @@ import torch
 
 from lmarc.errors import ModelError
 from lmarc.model.ngram import NgramModel
-from lmarc.train.byte_network import ByteNetwork, Hidden, Shape
+from lmarc.train.byte_network import ByteNetwork, Hidden
 from lmarc.train.feed import Batch, Feed
 
-__all__ = ["Settings", "train_network"]
+__all__ = ["CHECKPOINT", "LOG", "Settings", "train_network"]
 
 CHECKPOINT: Final = "checkpoint.pt"
 LOG: Final = "log.jsonl"
@@ -44,13 +48,22 @@ class Settings:
     rows: int = 32  # chunks at a time
     steps: int = 512  # bytes of each between two changes of the weights
     rate: float = 4e-3
+    average: float = 0.998  # decay of the moving average of the weights, which is what is kept
     seed: int = 1
-    minutes: float = 60.0
+    weights: Mapping[str, float] = field(default_factory=dict)  # of domains, beside their sizes
+    minutes: float = 60.0  # the end is at this
+    text: int | None = None  # or after as many bytes, if that is sooner
     checkpoint_minutes: float = 2.0
     device: str = "cpu"
 
+    def done(self, minutes: float, step: int) -> float:
+        """Return how far a training has come, 1.0 at its end."""
+        by_text = step * self.rows * self.steps / self.text if self.text else 0.0
+        return max(minutes / self.minutes if self.minutes > 0 else 1.0, by_text)
+
 
 def train_network(
+    net: ByteNetwork,
     model: NgramModel,
     texts: Mapping[str, bytes],
     settings: Settings,
@@ -59,10 +72,12 @@ def train_network(
     resume: bool = False,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
 ) -> ByteNetwork:
-    """Return a network trained on `texts` for `settings.minutes`.
+    """Train a network on `texts`; return the moving average of its weights.
 
     Parameters
     ----------
+    net : ByteNetwork
+        Where training begins; changed.
     model : NgramModel
         Whose tables have not seen `texts`.
     texts : mapping of str to bytes
@@ -74,7 +89,7 @@ def train_network(
         Whether to go on from the checkpoint there.
     report : callable
         Gets each line of the log: minutes, bytes seen, bits per byte of the mixture and with the
-        network, over the batches since the line before.
+        network over the batches since the line before, in all and by domain.
 
     Raises
     ------
@@ -82,21 +97,16 @@ def train_network(
         When there is nothing to resume, or what there is has other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.seed)
-    device = torch.device(settings.device)
-    net: ByteNetwork = ByteNetwork(Shape(settings.first, settings.second)).to(device)
-    optimiser = torch.optim.AdamW(
-        net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=0.01
-    )
-    step, spent = 0, 0.0
+    net = net.to(settings.device)
+    state = _State(net, settings)
     if resume:
-        step, spent = _load(folder / CHECKPOINT, net, optimiser, settings)
-    hidden = net.initial(settings.rows)
-    began = time.monotonic() - 60 * spent
+        state.load(folder / CHECKPOINT)
+    began = time.monotonic() - 60 * state.minutes
     saved = logged = time.monotonic()
-    alone = together = 0.0
-    since = 0
-    with ThreadPoolExecutor(1, "feed") as executor:
+    sums = _Sums()
+    # The mixture walks on one thread beside a training on a CPU, on all but one beside another.
+    threads = 1 if settings.device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
+    with _half_products(), ThreadPoolExecutor(threads, "feed") as executor:
         feed = Feed(
             executor,
             model,
@@ -104,94 +114,144 @@ def train_network(
             settings.rows,
             settings.steps,
             seed=settings.seed,
-            skip=step,
+            skip=state.step,
+            weights=settings.weights,
+            ahead=4 * threads,
         )
         for batch in feed:
-            minutes = (time.monotonic() - began) / 60
-            if minutes >= settings.minutes:
+            state.minutes = (time.monotonic() - began) / 60
+            if settings.done(state.minutes, state.step) >= 1:
                 break
-            _set_rate(optimiser, settings, step, minutes)
-            bits, cost, hidden = _learn(net, optimiser, batch, hidden, device)
-            step, since = step + 1, since + 1
-            alone, together = alone + bits, together + cost
+            sums.add(batch.domains, *state.learn(batch))
             now = time.monotonic()
             if now - logged > LOG_SECONDS:
                 line = {
-                    "minutes": round(minutes, 2),
-                    "bytes": step * settings.rows * settings.steps,
-                    "mixture": round(alone / since, 4),
-                    "network": round(together / since, 4),
+                    "minutes": round(state.minutes, 2),
+                    "bytes": state.step * settings.rows * settings.steps,
+                    **sums.line(),
                 }
                 with (folder / LOG).open("a") as log:
                     log.write(json.dumps(line) + "\n")
                 report(line)
-                logged, alone, together, since = now, 0.0, 0.0, 0
+                logged, sums = now, _Sums()
             if now - saved > 60 * settings.checkpoint_minutes:
-                _save(folder / CHECKPOINT, net, optimiser, settings, step, minutes)
+                state.save(folder / CHECKPOINT)
                 saved = now
-    _save(folder / CHECKPOINT, net, optimiser, settings, step, (time.monotonic() - began) / 60)
-    return net
+    state.save(folder / CHECKPOINT)
+    return state.average
 
 
-def _set_rate(optimiser: Any, settings: Settings, step: int, minutes: float) -> None:
-    """Warm up over steps, then follow a cosine over time."""
-    done = min(1.0, minutes / settings.minutes)
-    cosine = LOWEST_RATE + (1 - LOWEST_RATE) / 2 * (1 + math.cos(math.pi * done))
-    for group in optimiser.param_groups:
-        group["lr"] = settings.rate * min(1.0, (step + 1) / WARM_UP) * cosine
+class _Sums:
+    """Bits per byte since the last line of the log, by domain."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+
+    def add(self, domains: list[str], alone: list[float], together: list[float]) -> None:
+        for domain, mixture, network in zip(domains, alone, together, strict=True):
+            sums = self._sums[domain]
+            for at, value in enumerate((1.0, mixture, network)):
+                sums[at] += value
+
+    def line(self) -> dict[str, Any]:
+        total = [sum(sums[at] for sums in self._sums.values()) for at in range(3)]
+        return {
+            "mixture": round(total[1] / total[0], 4),
+            "network": round(total[2] / total[0], 4),
+            "domains": {
+                domain: [round(sums[1] / sums[0], 4), round(sums[2] / sums[0], 4)]
+                for domain, sums in sorted(self._sums.items())
+            },
+        }
 
 
-def _learn(
-    net: ByteNetwork, optimiser: Any, batch: Batch, hidden: Hidden, device: torch.device
-) -> tuple[float, float, Hidden]:
-    """Take one step; return bits per byte of the mixture and with the network, and the state."""
-    before, text, freqs, fresh = (
-        torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in batch
-    )
-    hidden = Hidden(*(part.masked_fill(fresh[:, None], 0) for part in hidden))
-    costs, hidden = net.cost(before, text, freqs, hidden)
-    loss = costs.mean()
-    optimiser.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-    optimiser.step()
-    with torch.no_grad():
-        nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
-        bits = 16 * nibbles.numel() - torch.log2(freqs.gather(3, nibbles)).sum()
-    return bits.item() / text.numel(), loss.item(), hidden
+class _State:
+    """All that a training changes."""
 
-
-def _save(
-    path: Path, net: ByteNetwork, optimiser: Any, settings: Settings, step: int, minutes: float
-) -> None:
-    state = {
-        "network": net.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "settings": _kept(settings),
-        "step": step,
-        "minutes": minutes,
-    }
-    temporary = path.with_name(path.name + ".partial")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
-def _load(path: Path, net: ByteNetwork, optimiser: Any, settings: Settings) -> tuple[int, float]:
-    """Take up a checkpoint; return its step and the minutes spent."""
-    if not path.exists():
-        raise ModelError(f"there is no checkpoint {path} to resume from")
-    state = torch.load(path, map_location=settings.device, weights_only=True)
-    if state["settings"] != _kept(settings):
-        raise ModelError(
-            f"checkpoint {path} is of a training with {state['settings']}, "
-            f"expected {_kept(settings)}"
+    def __init__(self, net: ByteNetwork, settings: Settings) -> None:
+        self.net, self.settings = net, settings
+        self.average = copy.deepcopy(net)
+        self.optimiser = torch.optim.AdamW(
+            net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=0.01
         )
-    net.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"]), float(state["minutes"])
+        self.hidden = net.initial(settings.rows)
+        self.step, self.minutes = 0, 0.0
+
+    def learn(self, batch: Batch) -> tuple[list[float], list[float]]:
+        """Take one step; return each row's bits per byte of the mixture and with the network."""
+        before, text, freqs, fresh = (
+            torch.from_numpy(np.ascontiguousarray(part)).to(self.settings.device)
+            for part in batch[:4]
+        )
+        hidden = Hidden(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
+        self._set_rate()
+        costs, self.hidden = self.net.cost(before, text, freqs, hidden)
+        self.optimiser.zero_grad()
+        costs.mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
+        self.optimiser.step()
+        self.step += 1
+        with torch.no_grad():
+            # The first steps are forgotten sooner.
+            decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)
+            nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
+            bits = 32 - torch.log2(freqs.gather(3, nibbles)).sum((2, 3))
+        return bits.mean(1).tolist(), costs.detach().mean(1).tolist()
+
+    def _set_rate(self) -> None:
+        """Warm up over steps, then follow a cosine."""
+        done = min(1.0, self.settings.done(self.minutes, self.step))
+        cosine = LOWEST_RATE + (1 - LOWEST_RATE) / 2 * (1 + math.cos(math.pi * done))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.rate * min(1.0, (self.step + 1) / WARM_UP) * cosine
+
+    def save(self, path: Path) -> None:
+        state = {
+            "network": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "hidden": tuple(self.hidden),
+            "settings": self._kept(),
+            "step": self.step,
+            "minutes": self.minutes,
+        }
+        temporary = path.with_name(path.name + ".partial")
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        if not path.exists():
+            raise ModelError(f"there is no checkpoint {path} to resume from")
+        state = torch.load(path, map_location=self.settings.device, weights_only=True)
+        if state["settings"] != self._kept():
+            raise ModelError(
+                f"checkpoint {path} is of a training with {state['settings']}, "
+                f"expected {self._kept()}"
+            )
+        self.net.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.hidden = type(self.hidden)(*state["hidden"])
+        self.step, self.minutes = int(state["step"]), float(state["minutes"])
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what must not change when a training is resumed."""
+        free = ("minutes", "text", "checkpoint_minutes", "device")
+        settings = asdict(self.settings).items()
+        return {name: value for name, value in settings if name not in free}
 
 
-def _kept(settings: Settings) -> dict[str, Any]:
-    """Return what must not change when a training is resumed."""
-    free = ("minutes", "checkpoint_minutes", "device")
-    return {name: value for name, value in asdict(settings).items() if name not in free}
+@contextmanager
+def _half_products() -> Iterator[None]:
+    """Let products of float32 take bfloat16 (TF32 on CUDA) where the processor is faster at it.
+
+    Forwards nothing is lost: rounded weights and activations have eight bits. Sums are float32.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

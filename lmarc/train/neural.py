@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from lmarc.codec.neural import model_steps as joint_steps
 from lmarc.codec.ngram import choose_profile, model_steps
 from lmarc.errors import ModelError
@@ -15,8 +17,9 @@ from lmarc.kernels import ngram
 from lmarc.model import file, registry
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.data import Corpus
-from lmarc.train.export import export, train_join
+from lmarc.train.export import export, restore, train_join
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 
@@ -46,11 +49,31 @@ def train_neural(
     *,
     resume: bool = False,
     join_text: int,
+    init: NeuralModel | None = None,
     card: Mapping[str, object] | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
     done: Callable[[str], object] = lambda what: None,
 ) -> bytes:
     """Return the file of a neural model trained on the part 'mixture' of `corpus`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    base, inside : NgramModel, bytes
+        As `base_model` returns them.
+    settings : Settings
+    folder : Path
+        Where checkpoint and log are kept.
+    resume : bool
+        Whether to go on from the checkpoint there.
+    join_text : int
+        Bytes to learn on how far to trust the network.
+    init : NeuralModel, optional
+        A network to begin with, instead of chance; it grows to the units of `settings`.
+    card : mapping
+        More for the model's card.
+    report, done : callable
+        Get lines of the log, and what is finished.
 
     The part 'tables' is left alone: an n-gram model trained on the same text has seen it, and
     would teach the network to trust it too much.
@@ -58,7 +81,7 @@ def train_neural(
     Raises
     ------
     ModelError
-        When there is too little text, or nothing to resume from.
+        When there is too little text, nothing to resume from, or `init` is too large.
     """
     texts = corpus.part("mixture")
     total = sum(map(len, texts.values()))
@@ -66,7 +89,10 @@ def train_neural(
         raise ModelError(
             f"training text for the network is {total} bytes, expected {MIN_TEXT} or more"
         )
-    net = train_network(base, texts, settings, folder, resume=resume, report=report)
+    torch.manual_seed(settings.seed)
+    shape = Shape(settings.first, settings.second)
+    net = ByteNetwork(shape) if init is None else restore(init, shape)
+    net = train_network(net, base, texts, settings, folder, resume=resume, report=report)
     done("trained")
     return finish(export(net.cpu(), base), corpus, inside, settings, join_text, card or {}, done)
 

@@ -1,7 +1,8 @@
-"""The recurrence h[t] = a[t] * h[t-1] + b[t] over time, forwards and backwards, for training.
+"""A gated linear recurrence over time, forwards and backwards, for training.
 
-On a CPU one pass over memory in Numba; elsewhere a loop of torch operations. Floats: nothing here
-reaches an archive.
+One layer in one function: gates, state, and what leaves it as a product takes it. On a CPU two
+passes over memory in Numba, since there elementwise operations cost more than the products do;
+elsewhere torch operations. Floats: nothing here reaches an archive.
 """
 
 from __future__ import annotations
@@ -12,85 +13,214 @@ import numpy as np
 import torch
 from numba import njit, prange
 
-__all__ = ["linear_recurrence"]
+__all__ = ["gated_layer"]
+
+LARGEST = 127 / 128  # what leaves a layer is int8 in units of 2**-7
 
 
-@njit(parallel=True, cache=True, fastmath=True)
-def _forward(a: Any, b: Any, start: Any, out: Any) -> None:
-    n_rows, n_steps, n_units = a.shape
-    for row in prange(n_rows):
-        for unit in range(n_units):
-            out[row, 0, unit] = a[row, 0, unit] * start[row, unit] + b[row, 0, unit]
-        for step in range(1, n_steps):
-            for unit in range(n_units):
-                out[row, step, unit] = (
-                    a[row, step, unit] * out[row, step - 1, unit] + b[row, step, unit]
-                )
+def gated_layer(
+    pre: torch.Tensor, start: torch.Tensor, *, rounded: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what leaves a layer, and its last state.
+
+    With a = gate(keep), h[t] = a h[t-1] + (1 - a) squash(new / 2). What leaves is h, or
+    gate(open) h, rounded to a multiple of 2**-7 (straight-through) and below 1. squash is the odd
+    function y (2 - |y|), clamped; gate(x) = 1/2 + squash(x / 4) / 2.
+
+    Parameters
+    ----------
+    pre : float32 tensor, shape (rows, steps, 2 units) or (rows, steps, 3 units)
+        keep, new and, with three parts, open.
+    start : float32 tensor, shape (rows, units)
+        h[-1]; no gradient flows into it.
+    rounded : bool
+
+    Returns
+    -------
+    out : float32 tensor, shape (rows, steps, units)
+    last : float32 tensor, shape (rows, units)
+        Without gradient.
+    """
+    start = start.detach()
+    if not pre.is_cuda:
+        out, last = _Layer.apply(pre, start, rounded)
+        return out, last
+    return _composed(pre, start, rounded)
 
 
-@njit(parallel=True, cache=True, fastmath=True)
-def _backward(a: Any, start: Any, out: Any, grad: Any, grad_a: Any, grad_b: Any) -> None:
-    n_rows, n_steps, n_units = a.shape
-    for row in prange(n_rows):
-        carried = np.zeros(n_units, np.float32)
-        for step in range(n_steps - 1, 0, -1):
-            for unit in range(n_units):
-                total = grad[row, step, unit] + carried[unit]
-                grad_b[row, step, unit] = total
-                grad_a[row, step, unit] = total * out[row, step - 1, unit]
-                carried[unit] = total * a[row, step, unit]
-        for unit in range(n_units):
-            total = grad[row, 0, unit] + carried[unit]
-            grad_b[row, 0, unit] = total
-            grad_a[row, 0, unit] = total * start[row, unit]
+def _composed(
+    pre: torch.Tensor, start: torch.Tensor, rounded: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do it in torch operations, for CUDA."""
+    parts = pre.split(start.shape[1], -1)
+    a = _gate(parts[0])
+    hidden = _Recurrence.apply(a, (1 - a) * _squash(parts[1] * 0.5), start)
+    out = hidden if len(parts) == 2 else hidden * _gate(parts[2])
+    if rounded:
+        out = (Round.apply(out * 128) * (1 / 128)).clamp(-1, LARGEST)
+    return out, hidden[:, -1].detach()
+
+
+class Round(torch.autograd.Function):
+    """Round to the nearest integer; gradients pass as they are."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Any) -> Any:
+        return torch.floor(value + 0.5)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0]
+
+
+def _squash(value: torch.Tensor) -> torch.Tensor:
+    y = value.clamp(-1, 1)
+    return y * (2 - y.abs())
+
+
+def _gate(value: torch.Tensor) -> torch.Tensor:
+    return 0.5 + 0.5 * _squash(value * 0.25)
 
 
 class _Recurrence(torch.autograd.Function):
+    """h[t] = a[t] h[t-1] + b[t], a step at a time."""
+
     @staticmethod
     def forward(ctx: Any, a: Any, b: Any, start: Any) -> Any:
-        a, b, start = a.contiguous(), b.contiguous(), start.contiguous()
         out = torch.empty_like(a)
-        if a.is_cuda:
-            hidden = start
-            for step in range(a.shape[1]):
-                hidden = torch.addcmul(b[:, step], a[:, step], hidden)
-                out[:, step] = hidden
-        else:
-            _forward(a.numpy(), b.numpy(), start.numpy(), out.numpy())
+        hidden = start
+        for step in range(a.shape[1]):
+            hidden = torch.addcmul(b[:, step], a[:, step], hidden)
+            out[:, step] = hidden
         ctx.save_for_backward(a, start, out)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         a, start, out = ctx.saved_tensors
-        grad = grads[0].contiguous()
-        grad_a, grad_b = torch.empty_like(a), torch.empty_like(a)
-        if a.is_cuda:
-            carried = torch.zeros_like(start)
-            for step in range(a.shape[1] - 1, -1, -1):
-                grad_b[:, step] = grad[:, step] + carried
-                carried = grad_b[:, step] * a[:, step]
-            before = torch.cat([start[:, None], out[:, :-1]], 1)
-            torch.mul(grad_b, before, out=grad_a)
-        else:
-            _backward(
-                a.numpy(),
-                start.numpy(),
-                out.numpy(),
-                grad.numpy(),
-                grad_a.numpy(),
-                grad_b.numpy(),
-            )
-        return grad_a, grad_b, None
+        grad_b = torch.empty_like(a)
+        carried = torch.zeros_like(start)
+        for step in range(a.shape[1] - 1, -1, -1):
+            total = grads[0][:, step] + carried
+            grad_b[:, step] = total
+            carried = total * a[:, step]
+        before = torch.cat([start[:, None], out[:, :-1]], 1)
+        return grad_b * before, grad_b, None
 
 
-def linear_recurrence(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """Return h of h[t] = a[t] * h[t-1] + b[t], with h[-1] = `start`.
+class _Layer(torch.autograd.Function):
+    """All of `gated_layer` on a CPU."""
 
-    Parameters
-    ----------
-    a, b : float32 tensor, shape (rows, steps, units)
-    start : float32 tensor, shape (rows, units)
-        No gradient flows into it.
-    """
-    return _Recurrence.apply(a, b, start.detach())
+    @staticmethod
+    def forward(ctx: Any, pre: Any, start: Any, rounded: Any) -> Any:
+        pre, start = pre.contiguous(), start.contiguous()
+        hidden = torch.empty(*pre.shape[:2], start.shape[1])
+        out = torch.empty_like(hidden)
+        _forward(pre.detach().numpy(), start.numpy(), hidden.numpy(), out.numpy(), rounded)
+        ctx.save_for_backward(pre, start, hidden)
+        ctx.rounded = rounded
+        last = hidden[:, -1].clone()
+        ctx.mark_non_differentiable(last)
+        return out, last
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        pre, start, hidden = ctx.saved_tensors
+        grad = torch.empty_like(pre)
+        _backward(
+            pre.detach().numpy(),
+            start.numpy(),
+            hidden.numpy(),
+            grads[0].contiguous().numpy(),
+            grad.numpy(),
+            ctx.rounded,
+        )
+        return grad, None, None
+
+
+_jit = njit(cache=True, fastmath=True, inline="always")
+
+
+@_jit
+def _clamped(value: Any) -> Any:
+    return min(max(value, np.float32(-1)), np.float32(1))
+
+
+@_jit
+def _gate_of(value: Any) -> Any:
+    y = _clamped(value * np.float32(0.25))
+    return np.float32(0.5) + np.float32(0.5) * y * (np.float32(2) - abs(y))
+
+
+@_jit
+def _gate_slope(value: Any) -> Any:
+    return np.float32(0.25) * (np.float32(1) - abs(_clamped(value * np.float32(0.25))))
+
+
+@_jit
+def _rounded(value: Any) -> Any:
+    return np.floor(value * np.float32(128) + np.float32(0.5)) * np.float32(1 / 128)
+
+
+@njit(parallel=True, cache=True, fastmath=True)
+def _forward(pre: Any, start: Any, hidden: Any, out: Any, rounded: Any) -> None:
+    n_rows, n_steps, n_units = hidden.shape
+    opens = pre.shape[2] == 3 * n_units
+    for row in prange(n_rows):
+        state = start[row].copy()
+        for step in range(n_steps):
+            keep = pre[row, step, :n_units]
+            new = pre[row, step, n_units : 2 * n_units]
+            kept, left = hidden[row, step], out[row, step]
+            for unit in range(n_units):
+                a = _gate_of(keep[unit])
+                y = _clamped(new[unit] * np.float32(0.5))
+                value = y * (np.float32(2) - abs(y))
+                state[unit] = value + a * (state[unit] - value)
+                kept[unit] = state[unit]
+                left[unit] = state[unit]
+            if opens:
+                gates = pre[row, step, 2 * n_units :]
+                for unit in range(n_units):
+                    left[unit] *= _gate_of(gates[unit])
+            if rounded:
+                for unit in range(n_units):
+                    left[unit] = min(_rounded(left[unit]), np.float32(LARGEST))
+
+
+@njit(parallel=True, cache=True, fastmath=True)
+def _backward(pre: Any, start: Any, hidden: Any, grad_out: Any, grad: Any, rounded: Any) -> None:
+    n_rows, n_steps, n_units = hidden.shape
+    opens = pre.shape[2] == 3 * n_units
+    for row in prange(n_rows):
+        carried = np.zeros(n_units, np.float32)
+        arriving = np.empty(n_units, np.float32)
+        for step in range(n_steps - 1, -1, -1):
+            keep = pre[row, step, :n_units]
+            new = pre[row, step, n_units : 2 * n_units]
+            state = hidden[row, step]
+            before = start[row] if step == 0 else hidden[row, step - 1]
+            grad_keep = grad[row, step, :n_units]
+            grad_new = grad[row, step, n_units : 2 * n_units]
+            arriving[:] = grad_out[row, step]
+            if opens:
+                gates = pre[row, step, 2 * n_units :]
+                grad_gates = grad[row, step, 2 * n_units :]
+                for unit in range(n_units):
+                    gate = _gate_of(gates[unit])
+                    if rounded and _rounded(state[unit] * gate) > np.float32(LARGEST):
+                        arriving[unit] = np.float32(0)
+                    grad_gates[unit] = arriving[unit] * state[unit] * _gate_slope(gates[unit])
+                    arriving[unit] *= gate
+            elif rounded:
+                for unit in range(n_units):
+                    if _rounded(state[unit]) > np.float32(LARGEST):
+                        arriving[unit] = np.float32(0)
+            for unit in range(n_units):
+                a = _gate_of(keep[unit])
+                y = _clamped(new[unit] * np.float32(0.5))
+                value = y * (np.float32(2) - abs(y))
+                total = arriving[unit] + carried[unit]
+                grad_keep[unit] = total * (before[unit] - value) * _gate_slope(keep[unit])
+                grad_new[unit] = total * (np.float32(1) - a) * (np.float32(1) - abs(y))
+                carried[unit] = total * a

@@ -1,8 +1,12 @@
 """What joins network and mixture is learnt from text."""
 
+import pytest
+import torch
+
 from lmarc.codec import vectors
+from lmarc.errors import ModelError
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.export import JOIN_RATE, export, train_join
+from lmarc.train.export import JOIN_RATE, export, restore, train_join
 
 
 def test_an_export_has_the_networks_shape_and_joins_one_to_one() -> None:
@@ -20,3 +24,30 @@ def test_joining_weights_leave_a_bad_network() -> None:
     assert better < joint
     assert mixture > 0
     assert (first.arrays["join"] != model.arrays["join"]).any()
+
+
+def test_a_restored_network_is_its_own_export() -> None:
+    model = export(restore(vectors.small_network()), vectors.small_model())
+    again = export(restore(model), model.ngram)
+    for name, array in again.arrays.items():
+        assert (array == model.arrays[name]).all(), name
+
+
+def test_a_network_grows_and_predicts_the_same() -> None:
+    model = vectors.small_network()
+    n1, n2 = model.units
+    small, large = restore(model), restore(model, Shape(n1 + 16, n2 + 32))
+    assert large.shape == Shape(n1 + 16, n2 + 32)
+    torch.manual_seed(2)
+    text, before = torch.randint(0, 256, (2, 50)), torch.randint(0, 256, (2, 50, 2))
+    freqs = torch.rand(2, 50, 2, 16) * 8000 + 1
+    with torch.no_grad():
+        costs, _ = small.cost(before, text, freqs, small.initial(2))
+        grown, _ = large.cost(before, text, freqs, large.initial(2))
+    torch.testing.assert_close(grown, costs)
+
+
+def test_a_network_never_shrinks() -> None:
+    model = vectors.small_network()
+    with pytest.raises(ModelError, match="expected at most 16x16"):
+        restore(model, Shape(16, 16))

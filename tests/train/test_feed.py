@@ -22,14 +22,41 @@ def some(count: int, skip: int = 0) -> list[Batch]:
         return list(islice(feed, count))
 
 
+def same(batches: list[Batch], others: list[Batch]) -> bool:
+    return all(
+        one.domains == other.domains
+        and all((a == b).all() for a, b in zip(one[:4], other[:4], strict=True))
+        for one, other in zip(batches, others, strict=True)
+    )
+
+
 def test_the_same_seed_gives_the_same_batches() -> None:
-    for one, other in zip(some(3), some(3), strict=True):
-        for a, b in zip(one, other, strict=True):
-            assert (a == b).all()
+    assert same(some(3), some(3))
 
 
-def test_going_on_draws_other_text() -> None:
-    assert any((a.text != b.text).any() for a, b in zip(some(2), some(2, skip=7), strict=True))
+def test_batches_that_are_passed_over_change_none_after_them() -> None:
+    assert same(some(12)[9:], some(3, skip=9))
+    assert not same(some(3), some(3, skip=9))
+
+
+def test_domains_are_drawn_by_size_and_weight() -> None:
+    def shares(weights: dict[str, float]) -> dict[str, int]:
+        with ThreadPoolExecutor(1) as executor:
+            feed = Feed(executor, vectors.small_model(), TEXTS, 8, 8192, weights=weights)
+            (batch,) = islice(feed, 1)
+        return {name: batch.domains.count(name) for name in TEXTS}
+
+    assert shares({"a": 0.0}) == {"a": 0, "b": 8}
+    assert shares({"b": 0.0}) == {"a": 8, "b": 0}
+    assert shares({})["a"] > shares({"b": 9.0})["a"]
+
+
+def test_weights_must_fit_the_domains() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(ModelError, match=r"weight for domain c, expected one of a, b"):
+            Feed(executor, vectors.small_model(), TEXTS, 2, 512, weights={"c": 1.0})
+        with pytest.raises(ModelError, match="nothing is left"):
+            Feed(executor, vectors.small_model(), TEXTS, 2, 512, weights={"a": 0.0, "b": 0.0})
 
 
 def test_rows_go_on_where_they_were_and_begin_anew_at_a_chunk() -> None:
