@@ -2,8 +2,8 @@
 
 Locally the file grows in place. Everything before the new Footer is flushed to disk before that
 Footer is written; when anything fails the file is cut back to where it ended, and what a killed
-process has left behind is cut by the next append. On an object store the whole is written anew, the
-old bytes copied by the store itself where it can, and appears when it is complete.
+process has left behind is cut by the next append. On an object store a new object appears when it
+is complete; S3 itself copies the old bytes, and refuses if the object has changed meanwhile.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lmarc.archive.member import Member
 from lmarc.archive.messages import Warn, show
@@ -32,14 +31,9 @@ from lmarc.format.features import VERSION_MINOR
 from lmarc.format.header import ArchiveHeader
 from lmarc.format.model import ModelKind
 
-if TYPE_CHECKING:
-    from lmarc.archive.remote import S3Sink, S3Source
-
 __all__ = ["AppendSink", "append", "appender"]
 
 _BLOCK: Final = 16 << 20  # bytes of the old archive that are copied at once
-_SMALLEST_PART: Final = 5 << 20  # bytes: what S3 takes as a part that is not the last
-_LARGEST_COPY: Final = 1 << 30  # bytes that S3 copies as one part
 
 
 class AppendSink:
@@ -101,8 +95,8 @@ def _sink(url: str, storage_options: Mapping[str, Any] | None, source: Source, e
         return AppendSink(local_path(url), end)
     sink = open_sink(url, storage_options)
     try:
-        if hasattr(sink, "copy") and end >= _SMALLEST_PART:
-            _copy_on_s3(sink, source, end)  # type: ignore[arg-type]
+        if hasattr(sink, "begin_with"):
+            sink.begin_with(source, end)
         else:
             for start in range(0, end, _BLOCK):
                 sink.write(source.read(start, min(end, start + _BLOCK)))
@@ -110,13 +104,6 @@ def _sink(url: str, storage_options: Mapping[str, Any] | None, source: Source, e
         sink.abort()
         raise
     return sink
-
-
-def _copy_on_s3(sink: S3Sink, source: S3Source, end: int) -> None:
-    count = -(-end // _LARGEST_COPY)
-    bounds = [end * number // count for number in range(count + 1)]
-    for start, stop in pairwise(bounds):
-        sink.copy(source, start, stop)
 
 
 def appender(
@@ -139,7 +126,7 @@ def appender(
     Raises
     ------
     FileNotFoundError, SourceError
-        It is not there, or cannot be read or written.
+        It is not there, cannot be read or written, or (on S3) has changed meanwhile.
     UnsupportedVersionError
         Its minor version or an optional feature is newer than this version knows.
     FormatError

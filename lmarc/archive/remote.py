@@ -1,7 +1,7 @@
 """Archives on object stores and other file systems, through fsspec.
 
 S3 is spoken to below s3fs: a suffix read that also tells size and ETag in one request,
-reads pinned to that ETag, and uploads in parts that grow, so that no archive is too large.
+and reads pinned to that ETag. What is written there goes by way of `upload`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from fsspec.asyn import sync
@@ -19,6 +19,7 @@ from fsspec.core import url_to_fs
 
 from lmarc.archive.sink import Sink
 from lmarc.archive.source import Range, Source, read_coalesced
+from lmarc.archive.upload import S3Sink
 from lmarc.archive.urls import shown
 from lmarc.errors import SourceError
 from lmarc.format._fields import Buffer
@@ -26,7 +27,6 @@ from lmarc.format._fields import Buffer
 __all__ = [
     "FsspecSink",
     "FsspecSource",
-    "S3Sink",
     "S3Source",
     "open_remote_sink",
     "open_remote_source",
@@ -223,136 +223,6 @@ class S3Source(FsspecSource):
             finally:
                 body.close()
         raise AssertionError("unreachable")
-
-
-class S3Sink:
-    """An upload in parts that appears when it is completed; a small one is a single request.
-
-    Parts double every thousand, so that the 10,000 that S3 allows hold 8 TiB. Up to 120 GiB no part
-    is above 64 MiB, and four of them are held in memory at most.
-    """
-
-    identity: tuple[int, int] | None = None
-
-    _FIRST: Final = 8 << 20  # bytes of the first parts
-    _DOUBLE_EVERY: Final = 1000  # parts
-    _IN_FLIGHT: Final = 32 << 20  # bytes of parts that are on their way
-
-    def __init__(self, url: str, filesystem: Any, path: str) -> None:
-        self._url = shown(url)
-        self._filesystem = filesystem
-        bucket, key, _ = filesystem.split_path(path)
-        self._target = {"Bucket": bucket, "Key": key}
-        self._path = path
-        self._buffer = bytearray()
-        self._upload: str | None = None
-        self._parts: list[Any] = []  # futures of running uploads, then their ETags
-
-    def _call(self, method: str, **arguments: Any) -> Any:
-        try:
-            return sync(
-                self._filesystem.loop,
-                self._filesystem._call_s3,
-                method,
-                **self._target,
-                **arguments,
-            )
-        except Exception as exc:
-            raise self._failed(exc) from exc
-
-    def _failed(self, exc: BaseException) -> SourceError:
-        return SourceError(f"cannot be written: {str(exc) or type(exc).__name__}", url=self._url)
-
-    def write(self, data: Buffer) -> None:
-        """Take all of `data`; full parts go out."""
-        self._buffer += data
-        size = self._part_size()
-        while len(self._buffer) >= size:
-            part = bytes(memoryview(self._buffer)[:size])
-            del self._buffer[:size]
-            self._send(part)
-            size = self._part_size()
-
-    def _part_size(self) -> int:
-        return self._FIRST << (len(self._parts) // self._DOUBLE_EVERY)
-
-    def _start(self) -> str:
-        if self._upload is None:
-            self._upload = self._call("create_multipart_upload")["UploadId"]
-        return self._upload
-
-    def _send(self, part: bytes) -> None:
-        """Upload a part beside the two before it; an error shows at one of the next calls."""
-        arguments = {"PartNumber": len(self._parts) + 1, "UploadId": self._start(), "Body": part}
-        self._submit(self._filesystem._call_s3("upload_part", **self._target, **arguments))
-
-    def copy(self, source: S3Source, start: int, end: int) -> None:
-        """Add bytes of another object, copied by the store; only between parts, at least 5 MiB."""
-        arguments = {
-            "PartNumber": len(self._parts) + 1,
-            "UploadId": self._start(),
-            "CopySource": dict(
-                zip(("Bucket", "Key"), source.filesystem.split_path(source._path)[:2], strict=True)
-            ),
-            "CopySourceRange": f"bytes={start}-{end - 1}",
-        }
-        if source.etag is not None:
-            arguments["CopySourceIfMatch"] = source.etag
-        self._submit(self._filesystem._call_s3("upload_part_copy", **self._target, **arguments))
-
-    def _submit(self, call: Awaitable[Any]) -> None:
-        running = asyncio.run_coroutine_threadsafe(_awaited(call), self._filesystem.loop)
-        self._parts.append(running)
-        waiting = len(self._parts) - max(1, self._IN_FLIGHT // self._part_size())
-        if waiting >= 0:
-            self._settle(waiting)
-
-    def _settle(self, number: int) -> None:
-        running = self._parts[number]
-        if isinstance(running, str):
-            return
-        try:
-            answer = running.result()
-        except Exception as exc:
-            raise self._failed(exc) from exc
-        self._parts[number] = (answer.get("CopyPartResult") or answer)["ETag"]
-
-    def barrier(self) -> None:
-        """Do nothing: nothing shows before `commit`."""
-
-    def commit(self) -> None:
-        """Complete the upload."""
-        if self._upload is None:
-            self._call("put_object", Body=bytes(self._buffer))
-        else:
-            if self._buffer:
-                self._send(bytes(self._buffer))
-            for number in range(len(self._parts)):
-                self._settle(number)
-            parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self._parts, 1)]
-            self._call(
-                "complete_multipart_upload",
-                UploadId=self._upload,
-                MultipartUpload={"Parts": parts},
-            )
-        self._upload = None
-        self._buffer.clear()
-        self._filesystem.invalidate_cache(self._path)
-
-    def abort(self) -> None:
-        """Stop the upload and have the store forget its parts."""
-        for running in self._parts:
-            if not isinstance(running, str):
-                running.cancel()
-        if self._upload is not None:
-            with contextlib.suppress(Exception):
-                self._call("abort_multipart_upload", UploadId=self._upload)
-            self._upload = None
-        self._buffer.clear()
-
-
-async def _awaited(call: Awaitable[T]) -> T:
-    return await call
 
 
 class FsspecSink:
