@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 from lmarc.archive.extractor import Extracted
 from lmarc.archive.globs import Selection
 from lmarc.archive.names import FILE, HARDLINK
-from lmarc.archive.stream import BeginEntry, Data, StreamReader
+from lmarc.archive.stream import MAX_HOLES, BeginEntry, Data, StreamReader
 from lmarc.errors import LimitError, LmarcError, MemberNotFoundError
 
 if TYPE_CHECKING:
@@ -319,7 +319,8 @@ def copy_stream(
     selection = Selection(globs)
     limit = None if selection else max_size
     path = None if model is None else os.path.abspath(model)
-    reader = StreamReader(stream, jobs=jobs, max_size=limit, model=path)
+    holes = max(max_size or 0, MAX_HOLES)
+    reader = StreamReader(stream, jobs=jobs, max_size=limit, max_holes=holes, model=path)
     output = _InOrder(file)
     member_count = 0
     events = reader.events()

@@ -20,7 +20,7 @@ from lmarc.archive.extractor import Extracted, Extractor
 from lmarc.archive.globs import Selection
 from lmarc.archive.messages import Warn, show
 from lmarc.archive.names import DIRECTORY, FILE, HARDLINK
-from lmarc.archive.stream import BeginEntry, Data, StreamReader
+from lmarc.archive.stream import MAX_HOLES, BeginEntry, Data, StreamReader
 from lmarc.archive.tables import as_numpy, rows_at
 from lmarc.errors import FormatError, LimitError, LmarcError, ModelNotFoundError
 
@@ -340,7 +340,8 @@ def extract_stream(
     selection = Selection(globs)
     limit = None if selection else max_size
     path = None if model is None else os.path.abspath(model)
-    reader = StreamReader(stream, jobs=jobs, max_size=limit, model=path)
+    holes = max(max_size or 0, MAX_HOLES)
+    reader = StreamReader(stream, jobs=jobs, max_size=limit, max_holes=holes, model=path)
     with Extractor(
         directory,
         selection=selection,

@@ -371,7 +371,11 @@ class Archive:
         return copy_members(self, file, **options)
 
     def verify(
-        self, *, jobs: int | None = None, progress: Callable[[int, int], object] | None = None
+        self,
+        *,
+        jobs: int | None = None,
+        max_size: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Verified:
         """Read every byte and check it: records, chunks, members, and the Index against them.
 
@@ -379,6 +383,9 @@ class Archive:
         ----------
         jobs : int, optional
             Threads that decode; as many as there are processors otherwise.
+        max_size : int, optional
+            Bytes of content, holes counted, beyond which nothing is checked. Holes of more than
+            1 TiB are refused unless this is more.
         progress : callable, optional
             Gets the bytes of archive read and of content checked so far, now and then.
 
@@ -386,6 +393,8 @@ class Archive:
         ------
         FormatError
             The first thing that is wrong.
+        LimitError
+            More content or holes than allowed.
         """
         from lmarc.archive.verify import verify_archive
 
@@ -394,6 +403,7 @@ class Archive:
             self.index,
             self.ending,
             jobs=jobs,
+            max_size=max_size,
             progress=progress,
             model=self._model_path,
         )

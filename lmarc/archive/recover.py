@@ -23,9 +23,9 @@ from lmarc.archive.messages import Warn, show
 from lmarc.archive.names import FILE, HARDLINK, Names
 from lmarc.archive.scan import Found, scan
 from lmarc.archive.source import Source, open_source
-from lmarc.archive.stream import BeginEntry, EndEntry
+from lmarc.archive.stream import MAX_HOLES, BeginEntry, EndEntry, check_holes
 from lmarc.codec.base import ModelRef
-from lmarc.errors import FormatError, LmarcError, NotAnArchiveError
+from lmarc.errors import FormatError, LimitError, LmarcError, NotAnArchiveError
 from lmarc.format.chunk import ChunkHeader
 from lmarc.format.limits import MAX_SUM
 from lmarc.format.record import RecordHeader, RecordType
@@ -137,6 +137,7 @@ class _Recovery:
         self._named_chunks: set[int] = set()
         self._cache = ChunkCache(_CACHE_SIZE)
         self._written = 0
+        self._holes = 0  # bytes of holes in what was written
         self._take_records(found.records)
 
     def _payload(self, record: Found) -> memoryview:
@@ -223,6 +224,7 @@ class _Recovery:
         """Write the intact members; say what is lost."""
         intact = 0
         lost: list[bytes] = []
+        holes = max(max_size or 0, MAX_HOLES)
         names = Names()
         with Extractor(
             directory,
@@ -242,7 +244,7 @@ class _Recovery:
                 if reason is None and is_link and names.get(entry.begin.link_target) != FILE:
                     reason = "the file that it links to is lost"
                 if reason is None:
-                    reason = self._write(extractor, number, entry)
+                    reason = self._write(extractor, number, entry, holes)
                 if reason is None:
                     names.add(name, entry.begin.type)
                     intact += 1
@@ -255,12 +257,20 @@ class _Recovery:
             self._warn(f"{nameless} intact chunks have no names: their Entries record is lost")
         return Recovered(intact, lost, nameless, self._lost_size)
 
-    def _write(self, extractor: Extractor, number: int, entry: _Entry) -> str | None:
+    def _write(
+        self, extractor: Extractor, number: int, entry: _Entry, max_holes: int
+    ) -> str | None:
         """Write one member; return why it is lost, None if it is intact."""
         if entry.end is None:
             return "its end is missing"
+        try:
+            holes = self._holes + entry.end.size - sum(piece.size for piece in entry.pieces)
+            check_holes(holes, max_holes)
+        except LimitError as exc:
+            return str(exc)
         if not extractor.begin(number, entry.begin):
             return None
+        self._holes = holes
         digest = hashlib.sha256()
         position = 0
         for piece in entry.pieces:

@@ -35,10 +35,22 @@ from lmarc.format.record import RecordHeader, RecordType
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BeginEntry", "Data", "EndEntry", "Event", "StreamReader", "read_stream"]
+__all__ = [
+    "MAX_HOLES",
+    "BeginEntry",
+    "Data",
+    "EndEntry",
+    "Event",
+    "StreamReader",
+    "check_holes",
+    "read_stream",
+]
 
 _COPY: Final = 1 << 20  # bytes
 _ZEROS: Final = bytes(_COPY)
+
+# Holes cost an archive nothing and a reader the SHA-256 of their zeros: some ten minutes for these.
+MAX_HOLES: Final = 1 << 40  # bytes in all members together, where the user allows no more
 
 
 class BeginEntry(NamedTuple):
@@ -87,10 +99,9 @@ class _Receiving:
         self.position = 0  # up to where `digest` has seen it, holes as zeros
         self.covered = 0  # bytes of pieces
 
-    def take(self, position: int, data: memoryview) -> None:
-        self.skip(position)
+    def take(self, data: memoryview) -> None:
         self.digest.update(data)
-        self.position = position + len(data)
+        self.position += len(data)
         self.covered += len(data)
 
     def skip(self, position: int) -> None:
@@ -98,7 +109,14 @@ class _Receiving:
         while missing > 0:
             self.digest.update(_ZEROS[:missing])
             missing -= len(_ZEROS)
-        self.position = max(self.position, position)
+        self.position = position
+
+
+def check_holes(size: int, allowed: int, *, offset: int | None = None) -> None:
+    """Raise LimitError where holes of `size` bytes are more than what is allowed."""
+    if size > allowed:
+        message = f"the members have holes of {size:,} bytes or more"
+        raise LimitError(f"{message}, at most {allowed:,} are allowed", offset=offset)
 
 
 class StreamReader:
@@ -114,6 +132,8 @@ class StreamReader:
         Decodes instead of threads of our own.
     max_size : int, optional
         Bytes of content, holes counted, beyond which nothing is decoded.
+    max_holes : int, optional
+        Bytes of holes beyond which nothing is read; `max_size` where that is more.
     model : str, optional
         Where to look first for a model that the archive does not embed.
     """
@@ -125,12 +145,15 @@ class StreamReader:
         jobs: int | None = None,
         executor: Executor | None = None,
         max_size: int | None = None,
+        max_holes: int = MAX_HOLES,
         model: str | None = None,
     ) -> None:
         self._file = file
         self._jobs = jobs
         self._executor = executor
         self._max_size = max_size
+        self._max_holes = max(max_holes, max_size or 0)
+        self._holes = 0  # bytes of holes that `digest`s have seen
         self._model_path = model
         self.offset = 0  # bytes read
         self.header = ArchiveHeader()
@@ -251,7 +274,8 @@ class StreamReader:
                 if position < receiving.position:
                     message = f"pieces of entry {number} overlap or do not ascend"
                     raise CorruptError(message, offset=offset)
-                receiving.take(position, data)
+                self._skip(receiving, position, offset)
+                receiving.take(data)
                 yield Data(number, position, data)
                 left[number] -= 1
                 if not left[number] and number in ends:
@@ -288,11 +312,16 @@ class StreamReader:
             ):
                 message = f"pieces cover {receiving.covered} bytes of entry {end.number}"
                 raise CorruptError(f"{message}, its size is {end.size}", offset=offset)
-            receiving.skip(end.size)
+            self._skip(receiving, end.size, offset)
             if receiving.digest.digest() != end.sha256:
                 message = f"entry {end.number} does not have the SHA-256 that its end names"
                 raise CorruptError(message, offset=offset)
         return end
+
+    def _skip(self, receiving: _Receiving, position: int, offset: int) -> None:
+        self._holes += position - receiving.position
+        check_holes(self._holes, self._max_holes, offset=offset)
+        receiving.skip(position)
 
     def _chunks(self, group: GroupTables, pool: Executor) -> Iterator[memoryview]:
         """Give the contents of a group's chunks; a few are decoded at the same time."""
@@ -412,7 +441,8 @@ def read_stream(
     jobs, executor
         What decodes; as many threads as there are processors otherwise.
     max_size : int, optional
-        Bytes of content, holes counted, beyond which nothing is decoded.
+        Bytes of content, holes counted, beyond which nothing is decoded. Holes of more than 1 TiB
+        are refused unless this is more.
     model : str, optional
         Where to look first for a model that the archive does not embed.
 

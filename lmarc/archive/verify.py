@@ -69,8 +69,15 @@ def sequential(source: Source, size: int) -> IO[bytes]:
 class _Verifier(StreamReader):
     """Compares what comes with the rows of the Index."""
 
-    def __init__(self, file: IO[bytes], index: Index, jobs: int | None, model: str | None) -> None:
-        super().__init__(file, jobs=jobs, model=model)
+    def __init__(
+        self,
+        file: IO[bytes],
+        index: Index,
+        jobs: int | None,
+        max_size: int | None,
+        model: str | None,
+    ) -> None:
+        super().__init__(file, jobs=jobs, max_size=max_size, model=model)
         self._truth = index
         self._columns = {name: as_numpy(index.chunks[name]) for name in index.chunks.schema.names}
         self._model_rows = index.models.to_pylist()
@@ -129,6 +136,7 @@ def verify_archive(
     ending: Ending,
     *,
     jobs: int | None = None,
+    max_size: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     model: str | None = None,
 ) -> Verified:
@@ -138,9 +146,11 @@ def verify_archive(
     ------
     FormatError
         The first thing that is wrong.
+    LimitError
+        More content than `max_size`, or more holes than 1 TiB and that.
     """
     with sequential(source, ending.size) as file:
-        verifier = _Verifier(file, index, jobs, model)
+        verifier = _Verifier(file, index, jobs, max_size, model)
         found = _run(verifier, progress)
     if verifier.footer != ending.footer:
         raise FormatError("the last Footer is not the one that the archive was opened by")
@@ -151,6 +161,7 @@ def verify_stream(
     file: IO[bytes],
     *,
     jobs: int | None = None,
+    max_size: int | None = None,
     model: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Verified:
@@ -162,6 +173,9 @@ def verify_stream(
         Read to its end, never sought.
     jobs : int, optional
         Threads that decode; as many as there are processors otherwise.
+    max_size : int, optional
+        Bytes of content, holes counted, beyond which nothing is checked. Holes of more than 1 TiB
+        are refused unless this is more.
     model : path, optional
         Where to look first for a model that the archive names and does not embed.
     progress : callable, optional
@@ -171,9 +185,11 @@ def verify_stream(
     ------
     FormatError
         The first thing that is wrong.
+    LimitError
+        More content or holes than allowed.
     """
     path = None if model is None else os.path.abspath(model)
-    return _run(StreamReader(file, jobs=jobs, model=path), progress)
+    return _run(StreamReader(file, jobs=jobs, max_size=max_size, model=path), progress)
 
 
 def _run(reader: StreamReader, progress: Callable[[int, int], object] | None) -> Verified:

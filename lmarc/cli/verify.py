@@ -16,6 +16,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     options.add_archive(parser)
+    parser.add_argument(
+        "--max-size",
+        type=options.size,
+        metavar="SIZE",
+        help="refuse to check more content than this, holes counted",
+    )
     options.add_model(parser)
     options.add_jobs(parser)
     options.add_output(parser)
@@ -54,6 +60,7 @@ def _verify(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
         found = lmarc.verify_stream(
             sys.stdin.buffer,
             jobs=arguments.jobs,
+            max_size=arguments.max_size,
             model=arguments.model,
             progress=console.progress,
         )
@@ -62,7 +69,9 @@ def _verify(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
             arguments.archive, storage_options=arguments.storage_options, model=arguments.model
         ) as archive:
             console.expect(archive.size)
-            found = archive.verify(jobs=arguments.jobs, progress=console.progress)
+            found = archive.verify(
+                jobs=arguments.jobs, max_size=arguments.max_size, progress=console.progress
+            )
     return {
         "members": found.member_count,
         "chunks": found.chunk_count,

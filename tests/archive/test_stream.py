@@ -1,11 +1,13 @@
+import hashlib
 import io
 from pathlib import Path
 
 import pytest
 
 import lmarc
-from lmarc.archive.stream import BeginEntry, Data, EndEntry, read_stream
+from lmarc.archive.stream import BeginEntry, Data, EndEntry, StreamReader, read_stream
 from tests.archive.samples import MEMBERS, make, noise
+from tools.craft import SPARSE, Entry, simple
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,11 @@ def test_memory_follows_what_came_not_what_is_declared(whole: bytes) -> None:
     huge = RecordHeader(RecordType.ENTRIES, 256 << 20, 0, tag)
     with pytest.raises(lmarc.TruncatedError):
         list(read_stream(io.BytesIO(whole[:32] + huge.pack())))
+
+
+def test_max_size_allows_more_holes_than_usual(tmp_path: Path) -> None:
+    digest = hashlib.sha256(bytes(100)).digest()
+    data = simple([Entry(b"a", flags=SPARSE, size=100, sha256=digest)]).finish()
+    with pytest.raises(lmarc.LimitError, match="holes of 100 bytes"):
+        list(StreamReader(io.BytesIO(data), max_holes=99).events())
+    assert list(StreamReader(io.BytesIO(data), max_holes=99, max_size=100).events())

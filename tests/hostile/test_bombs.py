@@ -113,6 +113,37 @@ def test_a_hole_of_exabytes_is_stopped_by_max_size(arena: Arena) -> None:
     assert time.monotonic() - started < 10
 
 
+def test_a_hole_of_exabytes_is_stopped_where_its_zeros_would_be_hashed(arena: Arena) -> None:
+    digest = hashlib.sha256(b"").digest()
+    size = (1 << 63) - 1
+    path = arena.folder / "archive.lmarc"
+    # Before, between and behind pieces, and in a member that has none.
+    content = Chunk(b"ab")
+    inner = Builder()
+    inner.group(
+        [Entry(b"in", flags=SPARSE, size=size, sha256=digest)],
+        [content],
+        [Piece(0, 0, 1 << 50, 1), Piece(0, 0, 1 << 60, 1)],
+    )
+    builders = [simple([Entry(b"a", flags=SPARSE, size=size, sha256=digest)]), inner]
+    started = time.monotonic()
+    for number, builder in enumerate(builders):
+        path.write_bytes(builder.finish())
+        with lmarc.open(str(path)) as archive, pytest.raises(lmarc.LimitError, match="holes"):
+            archive.verify()
+        with path.open("rb") as pipe, pytest.raises(lmarc.LimitError, match="holes"):
+            lmarc.verify_stream(pipe)
+        with path.open("rb") as pipe, pytest.raises(lmarc.LimitError, match="holes"):
+            lmarc.extract_stream(pipe, arena.target(f"pipe{number}"))
+        with path.open("rb") as pipe, pytest.raises(lmarc.LimitError, match="holes"):
+            lmarc.extract_stream(pipe, arena.target(f"globs{number}"), globs=["*"], max_size=9)
+        warnings: list[str] = []
+        found = lmarc.recover(path, arena.target(f"saved{number}"), warn=warnings.append)
+        assert found.intact == 0
+        assert "holes" in warnings[0]
+    assert time.monotonic() - started < 10
+
+
 def test_sums_of_sizes_do_not_overflow(arena: Arena) -> None:
     digest = hashlib.sha256(b"").digest()
     holes = [Entry(b"%d" % n, flags=SPARSE, size=(1 << 63) - 1, sha256=digest) for n in range(3)]
