@@ -169,7 +169,7 @@ def _main(words: Sequence[str]) -> int:
     from lmarc import FormatError, LmarcError, ModelError, on_compile
 
     only = next((word for word in words if not word.startswith("-")), "")
-    options = parser(only).parse_args(words)
+    options = parser(only).parse_args(_joined(words))
     on_compile(None if getattr(options, "quiet", False) else _say)
     try:
         module = importlib.import_module(COMMANDS[options.command][0])
@@ -199,6 +199,17 @@ def _main(words: Sequence[str]) -> int:
         _say("this is a fault in lmarc, and worth a report with the lines above")
         return BUG
     return code
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Join a range that starts with a minus to its option: argparse takes it for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined[-1:] == ["--range"] and word.startswith("-") and ":" in word:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _bug() -> None:

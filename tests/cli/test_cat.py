@@ -35,6 +35,14 @@ def test_a_range_is_a_slice(run: Run, tree: Path, text: str, chosen: slice) -> N
     assert run("cat", "a.lmarc", "tree/sub/data.bin", f"--range={text}").out == content[chosen]
 
 
+def test_a_range_may_start_with_a_minus(run: Run, tree: Path) -> None:
+    content = (tree / "sub" / "data.bin").read_bytes()
+    done = run("cat", "a.lmarc", "tree/sub/data.bin", "--range", "-5:")
+    assert done.out == content[-5:]
+    done = run("cat", "a.lmarc", "--range", "-5:-2", "tree/sub/data.bin")
+    assert done.out == content[-5:-2]
+
+
 def test_a_range_may_cross_holes(run: Run, tree: Path) -> None:
     content = (tree / "sparse").read_bytes()
     done = run("cat", "a.lmarc", "tree/sparse", "--range", "1048570:1052680", "--jobs", "1")
