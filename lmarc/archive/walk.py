@@ -196,7 +196,7 @@ class _Walk:
         try:
             inside = os.listdir(path)
         except OSError as exc:
-            self._warn_of(path, exc)
+            self._warn_of(path, exc, "what it holds is not archived")
             return ()
         inside.sort(reverse=True)
         name_stem = name + b"/" if name else b""
@@ -305,11 +305,11 @@ class _Walk:
                 self.warn(f"{show(path)}: its extended attributes were not read: {reason(exc)}")
             return []
 
-    def _warn_of(self, path: bytes, exc: OSError) -> None:
+    def _warn_of(self, path: bytes, exc: OSError, loss: str = "not archived") -> None:
         if exc.errno in (errno.ENOENT, errno.ESTALE):
-            self.warn(f"{show(path)}: vanished before it was read; not archived")
+            self.warn(f"{show(path)}: vanished before it was read; {loss}")
         else:
-            self.warn(f"{show(path)}: cannot be read: {reason(exc)}; not archived")
+            self.warn(f"{show(path)}: cannot be read: {reason(exc)}; {loss}")
 
 
 def walk(

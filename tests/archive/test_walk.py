@@ -177,6 +177,17 @@ def test_what_vanishes_costs_a_warning(tree: Path) -> None:
     assert "d-x: vanished" in warnings[0]
 
 
+def test_a_directory_that_cannot_be_read_is_kept_and_its_loss_named(tree: Path) -> None:
+    warnings: list[str] = []
+    seen = []
+    for found in walk(["."], directory=tree, warn=warnings.append):
+        seen.append(found.name)
+        if found.name == b"d":
+            (tree / "d").rename(tree / "moved")
+    assert b"d" in seen
+    assert warnings[0].endswith("d: vanished before it was read; what it holds is not archived")
+
+
 def test_a_change_while_reading_is_noticed(tree: Path) -> None:
     for found in walk([tree / "d" / "a.txt"], warn=_no_warning):
         with open(tree / "d" / "a.txt", "a") as file:
