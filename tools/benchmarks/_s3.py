@@ -22,8 +22,8 @@ class RequestLog:
     sent: int = 0  # bytes of bodies that the client has sent
     endpoint: str = ""
     fail_at: int = -1  # number of the request since the last `clear` that fails
-    # How: "refuse" (403), "error" (500), "cut" (the connection ends before anything is done) or
-    # "lose" (it ends when all is done, before the answer).
+    # How: refuse (403), error (500), cut (the connection ends before anything is done), or lose (it
+    # ends when all is done, before the answer).
     fail_how: str = "refuse"
 
     def clear(self) -> None:
