@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from lmarc.codec.base import ModelRef
-from lmarc.codec.choose import decode_chunk
-from lmarc.errors import CorruptError, FormatError, ModelMismatchError
+from lmarc.codec.choose import CodedChunk, decode_chunks
+from lmarc.errors import CorruptError, FormatError, LmarcError, ModelMismatchError
 from lmarc.format._fields import Buffer
 from lmarc.format.chunk import ChunkHeader
 from lmarc.format.limits import NO_MODEL
 from lmarc.format.model import ModelHeader
 from lmarc.format.record import RecordHeader, RecordType
 
-__all__ = ["decode_record", "parse_chunk", "parse_model", "record_payload"]
+__all__ = [
+    "CheckedChunk", "decode_record", "decode_records", "parse_chunk", "parse_model",
+    "record_payload",
+]  # fmt: skip
 
 # Model kind that a codec of spec §13.1 needs; 0: none.
 _MODEL_KINDS: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 3, 6: 3, 7: 0}
@@ -52,18 +56,44 @@ def parse_chunk(payload: Buffer, number: int, slot_kinds: list[int], *, offset: 
     return header
 
 
+class CheckedChunk(NamedTuple):
+    """A chunk whose header `parse_chunk` has returned, to be decoded."""
+
+    header: ChunkHeader
+    payload: Buffer  # of the record
+    model: ModelRef | None
+    offset: int  # of the record, bytes
+
+    def coded(self) -> CodedChunk:
+        """What its codec needs."""
+        payload = memoryview(self.payload)[ChunkHeader.SIZE :]
+        return CodedChunk(self.header.codec, payload, self.header.content_size, self.model)
+
+
+def decode_records(chunks: Sequence[CheckedChunk]) -> list[bytes | LmarcError]:
+    """Return the contents of chunks, checked, and its error for one that cannot be decoded."""
+    contents: list[bytes | LmarcError] = []
+    for chunk, found in zip(chunks, decode_chunks([c.coded() for c in chunks]), strict=True):
+        content = found
+        if not isinstance(found, LmarcError):
+            try:
+                chunk.header.check_content(found, offset=chunk.offset)
+            except FormatError as exc:
+                content = exc
+        elif isinstance(found, FormatError) and found.offset is None:
+            content = type(found)(found.message, offset=chunk.offset, section=found.section)
+            content.__cause__ = found
+        contents.append(content)
+    return contents
+
+
 def decode_record(
     header: ChunkHeader, payload: Buffer, model: ModelRef | None, *, offset: int
 ) -> bytes:
     """Return the content of a chunk whose header `parse_chunk` has returned."""
-    coded = memoryview(payload)[ChunkHeader.SIZE :]
-    try:
-        content = decode_chunk(header.codec, coded, header.content_size, model)
-    except FormatError as exc:
-        if exc.offset is None:
-            raise type(exc)(exc.message, offset=offset, section=exc.section) from exc
-        raise
-    header.check_content(content, offset=offset)
+    (content,) = decode_records([CheckedChunk(header, payload, model, offset)])
+    if isinstance(content, LmarcError):
+        raise content
     return content
 
 

@@ -11,22 +11,35 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from lmarc.archive.cache import ChunkCache
-from lmarc.archive.chunks import decode_record, parse_chunk, parse_model, record_payload
+from lmarc.archive.chunks import (
+    CheckedChunk,
+    decode_record,
+    decode_records,
+    parse_chunk,
+    parse_model,
+    record_payload,
+)
 from lmarc.archive.index import Index
 from lmarc.archive.source import Source
 from lmarc.archive.validate import numbers
 from lmarc.archive.workers import Workers
-from lmarc.codec.base import ModelRef
+from lmarc.codec.base import CodecNumber, ModelRef
 from lmarc.errors import CorruptError, LmarcError
 from lmarc.format.limits import NO_MODEL
 from lmarc.format.model import ModelHeader
 from lmarc.format.record import RecordHeader, RecordType
 
-__all__ = ["ChunkReader", "ChunkRow", "decode_row", "decode_rows"]
+__all__ = ["ChunkReader", "ChunkRow", "check_row", "decode_row", "decode_rows"]
 
 _BATCH: Final = 4 << 20  # bytes of content that one task gives
 _REMOTE_BATCH: Final = 16 << 20
+# Of a codec that takes seconds for as much: a task ends soon, and decodes a few chunks together.
+_SLOW_BATCH: Final = 256 << 10
+_SLOW_REMOTE_BATCH: Final = 2 << 20
+_SLOW: Final = frozenset({CodecNumber.NEURAL})
 _UNSIGNED: Final = (1 << 64) - 1
 
 
@@ -49,19 +62,19 @@ class ChunkRow(NamedTuple):
         return self.offset, self.offset + self.stored_size
 
 
-def decode_row(
+def check_row(
     row: ChunkRow,
     record: memoryview,
     archive_tag: int,
     slot_kinds: list[int],
     model: ModelRef | None,
-) -> bytes:
-    """Return a chunk's content from its record, which must be what its row says.
+) -> CheckedChunk:
+    """Return a chunk from its record, which must be what its row says.
 
     Raises
     ------
-    CorruptError, ModelError, UnsupportedVersionError
-        It is not, or cannot be decoded here.
+    CorruptError, UnsupportedVersionError
+        It is not.
     """
     offset = row.offset
     payload = record_payload(record, RecordType.CHUNK, archive_tag, offset=offset)
@@ -82,7 +95,26 @@ def decode_row(
                 f"{name} of chunk {row.number} is {found}, the Index says {getattr(row, name)}"
             )
             raise CorruptError(message, offset=offset)
-    return decode_record(header, payload, model, offset=offset)
+    return CheckedChunk(header, payload, model, offset)
+
+
+def decode_row(
+    row: ChunkRow,
+    record: memoryview,
+    archive_tag: int,
+    slot_kinds: list[int],
+    model: ModelRef | None,
+) -> bytes:
+    """Return a chunk's content from its record, which must be what its row says.
+
+    Raises
+    ------
+    CorruptError, ModelError, UnsupportedVersionError
+        It is not, or cannot be decoded here.
+    """
+    return decode_record(
+        *check_row(row, record, archive_tag, slot_kinds, model)[:3], offset=row.offset
+    )
 
 
 def decode_rows(
@@ -92,19 +124,21 @@ def decode_rows(
     slot_kinds: list[int],
     models: dict[int, ModelRef],
 ) -> list[bytes | LmarcError]:
-    """Read some chunks together and decode each; give its error for one that cannot be."""
+    """Read some chunks together and decode them; give its error for one that cannot be."""
     try:
         records = source.read_ranges([row.range for row in rows])
     except LmarcError as exc:
         return [exc] * len(rows)
-    contents: list[bytes | LmarcError] = []
+    contents: dict[int, bytes | LmarcError] = {}
+    sound: dict[int, CheckedChunk] = {}
     for row, record in zip(rows, records, strict=True):
         try:
             model = models.get(row.model_slot)
-            contents.append(decode_row(row, record, archive_tag, slot_kinds, model))
+            sound[row.number] = check_row(row, record, archive_tag, slot_kinds, model)
         except LmarcError as exc:
-            contents.append(exc)
-    return contents
+            contents[row.number] = exc
+    contents.update(zip(sound, decode_records(list(sound.values())), strict=True))
+    return [contents[row.number] for row in rows]
 
 
 class ChunkReader:
@@ -187,17 +221,20 @@ class ChunkReader:
 
     def batches(self, chunks: Sequence[int]) -> Iterator[list[int]]:
         """Cut a list of chunks where a batch would hold too much content."""
-        largest = _BATCH if self._source.local else _REMOTE_BATCH
+        local = self._source.local
+        largest = _BATCH if local else _REMOTE_BATCH
+        slow_largest = _SLOW_BATCH if local else _SLOW_REMOTE_BATCH
         batch: list[int] = []
-        size = 0
-        sizes = self._index.chunk_content_sizes
-        for chunk in chunks:
-            content = int(sizes[chunk])
-            if batch and size + content > largest:
+        size = 0.0  # of 1
+        wanted = np.asarray(list(chunks), np.int64)
+        slow = np.isin(self._columns[0][wanted], list(_SLOW))
+        shares = self._index.chunk_content_sizes[wanted] / np.where(slow, slow_largest, largest)
+        for chunk, share in zip(wanted.tolist(), shares.tolist(), strict=True):
+            if batch and size + share > 1:
                 yield batch
                 batch, size = [], 0
             batch.append(chunk)
-            size += content
+            size += share
         if batch:
             yield batch
 

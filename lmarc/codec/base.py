@@ -6,10 +6,12 @@ files. Codec numbers are those of the registry in `spec/v1/format.md`. This modu
 heavy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
+
+from lmarc.errors import LmarcError
 
 __all__ = [
     "CONTENT_CLASS_COUNT",
@@ -21,6 +23,7 @@ __all__ = [
     "CodecSettings",
     "ContentClass",
     "EncodedChunk",
+    "ManyCodec",
     "ModelCodec",
     "ModelKind",
     "ModelRef",
@@ -108,6 +111,16 @@ class ModelCodec(Codec, Protocol):
 
     def compress(self, content: bytes, model: ModelRef | None) -> bytes:
         """Return the payload of `content`; it may be larger than the content."""
+
+
+@runtime_checkable
+class ManyCodec(Codec, Protocol):
+    """A codec that decodes several chunks together faster than one after the other."""
+
+    def decompress_together(
+        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
+    ) -> Sequence[bytes | LmarcError]:
+        """Return the content of each payload, given with its size, or why it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ decoder run the same step function.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,17 @@ from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import thread_scratch
 
-__all__ = ["CODEC", "NeuralCodec", "compress_with", "decompress_with", "model_steps"]
+__all__ = [
+    "CODEC",
+    "NeuralCodec",
+    "compress_with",
+    "decompress_together",
+    "decompress_with",
+    "model_steps",
+]
+
+ALONG: Final = 16  # bytes that an encoder's network takes at a time
+TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
 
 U32 = npt.NDArray[np.uint32]
 
@@ -41,6 +52,12 @@ class NeuralCodec:
         """Return exactly `content_size` bytes, or raise CorruptError."""
         return decompress_with(_model_of(model), payload, content_size)
 
+    def decompress_together(
+        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
+    ) -> Sequence[bytes | CorruptError]:
+        """Return the content of each payload, given with its size, or why it has none."""
+        return decompress_together(_model_of(model), payloads)
+
 
 def compress_with(model: NeuralModel, content: bytes) -> bytes:
     """Return the payload of `content`."""
@@ -50,26 +67,73 @@ def compress_with(model: NeuralModel, content: bytes) -> bytes:
 
 def decompress_with(model: NeuralModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
-    profile, words = parse_payload(payload, model.ngram)
-    bits, match_bits = table_bits(content_size)
-    text = np.empty(content_size + 1, np.uint8)
-    read = neural.decode(
-        model.ngram.static(profile),
-        model.ngram.weights(profile),
-        thread_scratch().state(bits, match_bits),
+    (content,) = decompress_together(model, [(payload, content_size)])
+    if isinstance(content, CorruptError):
+        raise content
+    return content
+
+
+def decompress_together(
+    model: NeuralModel, payloads: Sequence[tuple[bytes | memoryview, int]]
+) -> list[bytes | CorruptError]:
+    """Return the contents of payloads and their sizes, an error where there is none.
+
+    Those that need tables of the same size are decoded four at a time.
+    """
+    contents: list[bytes | CorruptError] = [CorruptError("")] * len(payloads)
+    parsed: dict[tuple[int, int], list[_Job]] = {}
+    for number, (payload, content_size) in enumerate(payloads):
+        try:
+            profile, words = parse_payload(payload, model.ngram)
+        except CorruptError as exc:
+            contents[number] = exc
+            continue
+        job = _Job(number, profile, words, np.empty(content_size + 1, np.uint8))
+        parsed.setdefault(table_bits(content_size), []).append(job)
+    for tables, jobs in parsed.items():
+        while jobs:
+            some = [jobs.pop() for _ in range(TOGETHER if len(jobs) > 1 else 1) if jobs]
+            for job, read in zip(some, _decode(model, tables, some), strict=True):
+                if read == len(job.words):
+                    contents[job.number] = job.text[:-1].tobytes()
+                else:
+                    contents[job.number] = CorruptError(
+                        f"neural payload of {len(payloads[job.number][0])} bytes does not decode "
+                        f"to {len(job.text) - 1} bytes"
+                    )
+    return contents
+
+
+class _Job(NamedTuple):
+    number: int
+    profile: int
+    words: U32
+    text: npt.NDArray[np.uint8]
+
+
+def _decode(model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]) -> list[int]:
+    """Decode one payload, or up to four together; return how many words each has read."""
+    bits, match_bits = tables
+    rows = 1 if len(jobs) == 1 else TOGETHER
+    # What is missing to four is nothing at all.
+    nothing = _Job(0, jobs[0].profile, np.zeros(2, np.uint32), np.zeros(1, np.uint8))
+    all_jobs = [*jobs, *[nothing] * (rows - len(jobs))]
+    reads = np.zeros(rows, np.int64)
+    neural.decode(
+        tuple(model.ngram.static(job.profile) for job in all_jobs),
+        tuple(model.ngram.weights(job.profile) for job in all_jobs),
+        thread_scratch().states(bits, match_bits, rows),
         model.network,
-        model.hidden(),
-        model.joint(),
-        words,
-        text,
+        model.hidden(rows),
+        tuple(model.joint() for _ in all_jobs),
+        tuple(job.words for job in all_jobs),
+        tuple(job.text for job in all_jobs),
+        np.zeros(rows, np.int64),
+        reads,
         bits,
         32 - match_bits,
     )
-    if read != len(words):
-        raise CorruptError(
-            f"neural payload of {len(payload)} bytes does not decode to {content_size} bytes"
-        )
-    return text[:-1].tobytes()
+    return [int(read) for read in reads[: len(jobs)]]
 
 
 def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.Joint) -> U32:
@@ -84,11 +148,12 @@ def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.
         model.ngram.weights(profile),
         thread_scratch().state(bits, match_bits),
         model.network,
-        model.hidden(),
+        model.hidden(ALONG),
         joint,
         np.frombuffer(content + b"\0", np.uint8),
         bits,
         32 - match_bits,
+        np.empty(ALONG * 2 * 16, np.uint16),
         steps,
     )
     return steps

@@ -3,6 +3,9 @@
 spec/v1/neural.md is the authority.  At each nibble the mixture's log-probabilities and the
 network's corrections are added with two weights that a chunk learns as it goes; the mixture itself
 learns as if it were alone.
+
+So an encoder asks the mixture about some bytes ahead, lets the network go along them, and joins the
+two after that. A decoder knows no bytes ahead; it takes several chunks and goes along in all.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import contexts, mixture, network, ngram, rans
-from ._jit import I32Array, U8Array, U32Array, inlined, integer, kernel
+from ._jit import I32Array, I64Array, U8Array, U16Array, U32Array, inlined, integer, kernel
 from ._vector import (
     bit_length,
     count_at_most,
     largest,
     load_i32,
+    load_words,
     mul16,
     one_hot,
     splat,
     store_i32,
+    store_words,
     total,
+    widen,
 )
 
 if TYPE_CHECKING:
@@ -81,30 +87,6 @@ def _learn_join(joint: Joint, symbol: int) -> None:
     )
 
 
-@inlined
-def _predict(
-    static: ngram.Static,
-    weights: ngram.Weights,
-    state: ngram.State,
-    net: network.Network,
-    hidden: network.Hidden,
-    joint: Joint,
-    bits: int,
-    half: int,
-    position: int,
-) -> None:
-    """Write the joint freqs of the next symbol to `joint`, and the mixture's to `state`."""
-    ngram._predict(static, weights, state, bits, half, position)
-    freqs = load_i32(state.freqs, 0)
-    if half == 0:
-        last = state.cursor[contexts.LAST_4]
-        corrections = network.step(net, hidden, last & 0xFF, last >> 8 & 0xFF, freqs)
-        _join(joint, freqs, corrections, 0)
-    else:
-        corrections = network.low(net, hidden, state.chosen[ngram.HIGH], freqs)
-        _join(joint, freqs, corrections, 1)
-
-
 @kernel
 def model(
     static: ngram.Static,
@@ -116,6 +98,7 @@ def model(
     text: U8Array,
     bits: int,
     match_shift: int,
+    freqs: U16Array,
     steps: U32Array,
 ) -> None:
     """Walk over a chunk as the decoder will, and write down each symbol's place in the freqs.
@@ -126,98 +109,189 @@ def model(
         As for `ngram.model`.
     net : network.Network
     hidden : network.Hidden
-        Scratch memory.
+        Scratch memory, of as many rows as bytes are looked at together.
     joint : Joint
         Changed: its weights learn.
+    freqs : uint16, shape (rows * 2 * 16,)
+        Scratch memory: what the mixture says of them.
     """
     ngram._start_chunk(state)
     network.reset(hidden)
     size = len(text) - 1
     if size > 0:
         ngram._start_byte(static, state, text, 0, match_shift, bits)
-    for position in range(size):
-        byte = integer(text[position])
-        rate = integer(static.mixer_rates[bit_length(position)])
-        for half in range(2):
-            _predict(static, weights, state, net, hidden, joint, bits, half, position)
-            symbol = byte >> 4 if half == 0 else byte & 15
-            steps[2 * position + half] = integer(joint.sums[symbol]) << 16 | integer(
-                joint.freqs[symbol]
-            )
-            _learn_join(joint, symbol)
-            if half == 0:
-                contexts.compute_rows(state.keys, 1 + symbol, state.hashes)
-                ngram._ask_for_dynamic(state, bits)
-                ngram._learn(static, weights, state, symbol, rate)
-                state.chosen[ngram.HIGH] = symbol
-            else:
-                ngram._finish_byte(state, position, byte)
-                ngram._start_byte(static, state, text, position + 1, match_shift, bits)
-                ngram._learn(static, weights, state, symbol, rate)
+    most = len(hidden.before) // 2
+    for start in range(0, size, most):
+        rows = min(most, size - start)
+        for row in range(rows):
+            position = start + row
+            last = state.cursor[contexts.LAST_4]
+            hidden.before[2 * row] = last & 0xFF
+            hidden.before[2 * row + 1] = last >> 8 & 0xFF
+            byte = integer(text[position])
+            rate = integer(static.mixer_rates[bit_length(position)])
+            for half in range(2):
+                ngram._predict(static, weights, state, bits, half, position)
+                store_words(freqs, 16 * (2 * row + half), load_words(state.shares, 0))
+                if half == 0:
+                    network.see(hidden, row, load_i32(state.freqs, 0))
+                    _take_high(static, weights, state, byte >> 4, rate, bits)
+                else:
+                    _take_byte(
+                        static, weights, state, text, position, byte, rate, bits, match_shift
+                    )
+        network.step(net, hidden, rows, 1)
+        for row in range(rows):
+            position = start + row
+            byte = integer(text[position])
+            first = widen(load_words(freqs, 32 * row))
+            _join(joint, first, network.high(net, hidden, row), 0)
+            steps[2 * position] = _place(joint, byte >> 4)
+            _learn_join(joint, byte >> 4)
+            second = widen(load_words(freqs, 32 * row + 16))
+            network.see(hidden, row, second)
+            _join(joint, second, network.low(net, hidden, row, byte >> 4), 1)
+            steps[2 * position + 1] = _place(joint, byte & 15)
+            _learn_join(joint, byte & 15)
+
+
+@inlined
+def _place(joint: Joint, symbol: int) -> int:
+    place: int = integer(joint.sums[symbol]) << 16 | integer(joint.freqs[symbol])
+    return place
+
+
+@inlined
+def _take_high(
+    static: ngram.Static,
+    weights: ngram.Weights,
+    state: ngram.State,
+    symbol: int,
+    rate: int,
+    bits: int,
+) -> None:
+    """Let the mixture know a byte's high nibble."""
+    contexts.compute_rows(state.keys, 1 + symbol, state.hashes)
+    ngram._ask_for_dynamic(state, bits)
+    ngram._learn(static, weights, state, symbol, rate)
+    state.chosen[ngram.HIGH] = symbol
+
+
+@inlined
+def _take_byte(
+    static: ngram.Static,
+    weights: ngram.Weights,
+    state: ngram.State,
+    text: U8Array,
+    position: int,
+    byte: int,
+    rate: int,
+    bits: int,
+    match_shift: int,
+) -> None:
+    """Let the mixture know all of a byte, and turn to the next."""
+    ngram._finish_byte(state, position, byte)
+    ngram._start_byte(static, state, text, position + 1, match_shift, bits)
+    ngram._learn(static, weights, state, byte & 15, rate)
 
 
 @kernel
 def decode(
-    static: ngram.Static,
-    weights: ngram.Weights,
-    state: ngram.State,
+    statics: tuple[ngram.Static, ...],
+    weights: tuple[ngram.Weights, ...],
+    states: tuple[ngram.State, ...],
     net: network.Network,
     hidden: network.Hidden,
-    joint: Joint,
-    words: U32Array,
-    text: U8Array,
+    joints: tuple[Joint, ...],
+    words: tuple[U32Array, ...],
+    texts: tuple[U8Array, ...],
+    coders: I64Array,
+    reads: I64Array,
     bits: int,
     match_shift: int,
-) -> int:
-    """Decode a chunk: the inverse of `model` and `rans.encode`.
+) -> None:
+    """Decode some chunks, a byte of each at a time: the inverse of `model` and `rans.encode`.
 
     Parameters
     ----------
-    static, weights, state, net, hidden, joint, bits, match_shift
+    statics, weights, states, joints : tuples, one for each chunk
         As for `model`.
-    words : uint32, shape (n_words,)
+    net : network.Network
+    hidden : network.Hidden
+        Scratch memory, of as many rows as there are chunks.
+    words : tuple of uint32 arrays, shape (n_words,) each
         The state, high word first, and the payload's words.
-    text : uint8, shape (size + 1,)
-        Written in full, the last byte apart.
-
-    Returns
-    -------
-    int
-        How many words were read, or rans.CORRUPT.
+    texts : tuple of uint8 arrays, shape (size + 1,) each
+        Written in full, the last byte apart. Sizes may differ.
+    coders : int64, shape (chunks,)
+        Scratch memory.
+    reads : int64, shape (chunks,)
+        Receives how many words were read, or rans.CORRUPT.
+    bits, match_shift : int
+        As for `ngram.model`; the same for all.
     """
-    ngram._start_chunk(state)
+    rows = len(texts)
     network.reset(hidden)
-    size = len(text) - 1
-    if len(words) < 2 or integer(words[0]) >> 31:
-        return rans.CORRUPT
-    coder = integer(words[0]) << 32 | integer(words[1])
-    if len(words) > 2 and coder < rans.STATE_MIN:
-        return rans.CORRUPT
-    at = 2
-    if size > 0:
-        ngram._start_byte(static, state, text, 0, match_shift, bits)
-    for position in range(size):
-        rate = integer(static.mixer_rates[bit_length(position)])
-        high = 0
-        for half in range(2):
-            _predict(static, weights, state, net, hidden, joint, bits, half, position)
-            slot = coder & rans.SLOT_MASK
-            symbol = count_at_most(load_i32(joint.sums, 0), slot) - 1
-            coder = rans.pop(coder, slot, integer(joint.sums[symbol]), integer(joint.freqs[symbol]))
-            if coder < rans.STATE_MIN and at < len(words):
-                coder = coder << 32 | integer(words[at])
-                at += 1
-            _learn_join(joint, symbol)
-            if half == 0:
-                high = symbol
-                contexts.compute_rows(state.keys, 1 + symbol, state.hashes)
-                ngram._ask_for_dynamic(state, bits)
-                ngram._learn(static, weights, state, symbol, rate)
-                state.chosen[ngram.HIGH] = symbol
-            else:
-                byte = high << 4 | symbol
+    longest = 0
+    for row in range(rows):
+        ngram._start_chunk(states[row])
+        given = words[row]
+        coders[row], reads[row] = 0, rans.CORRUPT
+        if len(given) < 2 or integer(given[0]) >> 31:
+            continue
+        coder = integer(given[0]) << 32 | integer(given[1])
+        if len(given) > 2 and coder < rans.STATE_MIN:
+            continue
+        coders[row], reads[row] = coder, 2
+        size = len(texts[row]) - 1
+        if size > 0:
+            ngram._start_byte(statics[row], states[row], texts[row], 0, match_shift, bits)
+        longest = max(longest, size)
+    for position in range(longest):
+        rate_at = bit_length(position)
+        for row in range(rows):
+            if position < len(texts[row]) - 1 and reads[row] != rans.CORRUPT:
+                state = states[row]
+                last = state.cursor[contexts.LAST_4]
+                hidden.before[2 * row] = last & 0xFF
+                hidden.before[2 * row + 1] = last >> 8 & 0xFF
+                ngram._predict(statics[row], weights[row], state, bits, 0, position)
+                network.see(hidden, row, load_i32(state.freqs, 0))
+        network.step(net, hidden, rows, 0)
+        for row in range(rows):
+            if position < len(texts[row]) - 1 and reads[row] != rans.CORRUPT:
+                static, weight, state = statics[row], weights[row], states[row]
+                joint = joints[row]
+                rate = integer(static.mixer_rates[rate_at])
+                corrections = network.high(net, hidden, row)
+                _join(joint, load_i32(state.freqs, 0), corrections, 0)
+                symbol = _next(joint, words[row], coders, reads, row)
+                _take_high(static, weight, state, symbol, rate, bits)
+                ngram._predict(static, weight, state, bits, 1, position)
+                freqs = load_i32(state.freqs, 0)
+                network.see(hidden, row, freqs)
+                corrections = network.low(net, hidden, row, state.chosen[ngram.HIGH])
+                _join(joint, freqs, corrections, 1)
+                byte = symbol << 4 | _next(joint, words[row], coders, reads, row)
+                text = texts[row]
                 text[position] = byte
-                ngram._finish_byte(state, position, byte)
-                ngram._start_byte(static, state, text, position + 1, match_shift, bits)
-                ngram._learn(static, weights, state, symbol, rate)
-    return at if coder == 0 else rans.CORRUPT
+                _take_byte(static, weight, state, text, position, byte, rate, bits, match_shift)
+    for row in range(rows):
+        if coders[row] != 0:
+            reads[row] = rans.CORRUPT
+
+
+@inlined
+def _next(joint: Joint, words: U32Array, coders: I64Array, reads: I64Array, row: int) -> int:
+    """Decode a symbol with the joint freqs, and learn from it."""
+    coder = integer(coders[row])
+    slot = coder & rans.SLOT_MASK
+    symbol = count_at_most(load_i32(joint.sums, 0), slot) - 1
+    coder = rans.pop(coder, slot, integer(joint.sums[symbol]), integer(joint.freqs[symbol]))
+    at = integer(reads[row])
+    if coder < rans.STATE_MIN and at < len(words):
+        coder = coder << 32 | integer(words[at])
+        reads[row] = at + 1
+    coders[row] = coder
+    _learn_join(joint, symbol)
+    return symbol

@@ -96,20 +96,23 @@ class NeuralModel:
             **scales,
         )
 
-    def hidden(self) -> network.Hidden:
-        """Return memory for a chunk's state."""
+    def hidden(self, rows: int) -> network.Hidden:
+        """Return memory for the state of some rows."""
         n1, n2 = self.units
-        seen, first, second = (aligned(size, np.int16) for size in (SEEN, n1, n2))
+        seen, first, second = (aligned(rows * size, np.int16) for size in (SEEN, n1, n2))
         return network.Hidden(
-            first=aligned(n1, np.int16),
-            second=aligned(n2, np.int16),
+            first=aligned(rows * n1, np.int16),
+            second=aligned(rows * n2, np.int16),
+            before=np.zeros(2 * rows, np.int64),
             seen_pairs=seen.view(np.int32),
             first_pairs=first.view(np.int32),
             second_pairs=second.view(np.int32),
             seen=seen,
             first_out=first,
             second_out=second,
-            sums=aligned(2 * n1 + 3 * n2 + 16, np.int32),
+            sums=aligned(rows * (2 * n1 + 3 * n2 + 16), np.int32),
+            units_1=np.zeros(n1, np.int16),
+            units_2=np.zeros(n2, np.int16),
         )
 
     def joint(self) -> neural.Joint:
@@ -196,6 +199,7 @@ def _flat(array: Array, dtype: npt.DTypeLike = np.int32) -> Array:
 
 
 def _paired(weights: Array) -> Array:
-    """Return the weights of M outputs and K inputs as [K / 2][M][2], flattened."""
+    """Return the weights of M outputs and K inputs as [M / 16][K / 2][16][2], flattened."""
     outputs, inputs = weights.shape
-    return _flat(weights.reshape(outputs, inputs // 2, 2).transpose(1, 0, 2), np.int16)
+    blocks = weights.reshape(outputs // 16, 16, inputs // 2, 2)
+    return _flat(blocks.transpose(0, 2, 1, 3), np.int16)

@@ -220,16 +220,23 @@ class Scratch:
     """One worker's memory for dynamic tables, kept between chunks; not for two threads at once."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[int, int], ngram.State] = {}
+        self._states: dict[tuple[int, int], list[ngram.State]] = {}
         self._weights: ngram.Weights | None = None
 
     def state(self, bits: int, match_bits: int) -> ngram.State:
         """Return arrays for tables of `1 << bits` rows and `1 << match_bits` positions."""
-        if (bits, match_bits) not in self._states:
+        return self.states(bits, match_bits, 1)[0]
+
+    def states(self, bits: int, match_bits: int, count: int) -> tuple[ngram.State, ...]:
+        """Return several such."""
+        kept = self._states.get((bits, match_bits))
+        if kept is None:
             if len(self._states) == KEPT_STATES:
                 del self._states[next(iter(self._states))]
-            self._states[bits, match_bits] = _new_state(bits, match_bits)
-        return self._states[bits, match_bits]
+            kept = self._states[bits, match_bits] = []
+        while len(kept) < count:
+            kept.append(_new_state(bits, match_bits))
+        return tuple(kept[:count])
 
     def weights(self, model: NgramModel, profile: int) -> ngram.Weights:
         """Return what `model.weights` does, in memory that the next call fills anew."""

@@ -84,6 +84,19 @@ def test_batches_hold_a_bounded_content(
     assert max(map(len, batches)) > 1
 
 
+def test_batches_of_a_slow_codec_are_small(
+    archive: lmarc.Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = archive.index.chunk_content_sizes
+    (codec,) = set(archive.chunks().column("codec").to_pylist()) - {0, 1}
+    assert len(list(archive.chunk_reader.batches(range(len(sizes))))) == 1
+    monkeypatch.setattr(fetch, "_SLOW", frozenset({codec}))
+    monkeypatch.setattr(fetch, "_SLOW_BATCH", 10_000)
+    batches = list(archive.chunk_reader.batches(range(len(sizes))))
+    assert [chunk for batch in batches for chunk in batch] == list(range(len(sizes)))
+    assert all(len(batch) == 1 or sizes[batch].sum() <= 10_500 for batch in batches)
+
+
 def test_a_member_costs_its_chunk_and_once_its_model(
     archive: lmarc.Archive, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmarc import CorruptError, UnsupportedVersionError
+from lmarc import CorruptError, ModelNotFoundError, UnsupportedVersionError
 from lmarc.codec import choose, registry
 from lmarc.codec.base import (
     DEFAULT_PRESET,
@@ -19,7 +19,7 @@ from lmarc.codec.base import (
     ModelKind,
     ModelRef,
 )
-from lmarc.codec.choose import decode_chunk, encode_chunk, settings_for
+from lmarc.codec.choose import CodedChunk, decode_chunk, decode_chunks, encode_chunk, settings_for
 from lmarc.codec.zstd import PLAIN_CODEC
 
 TEXT = b"Call me Ishmael. Some years ago - never mind how long precisely. " * 20
@@ -170,3 +170,17 @@ def test_a_damaged_payload_is_corrupt() -> None:
     chunk = encode_chunk(TEXT, ContentClass.TEXT, FAST)
     with pytest.raises(CorruptError):
         decode_chunk(chunk.codec, chunk.payload[:-1], chunk.content_size, None)
+
+
+def test_chunks_decode_together_as_alone_each_with_its_own_error() -> None:
+    contents = [TEXT, noise(500), TEXT[:999], TEXT]
+    chunks = [encode_chunk(content, ContentClass.TEXT, FAST) for content in contents]
+    coded = [CodedChunk(c.codec, c.payload, c.content_size, None) for c in chunks]
+    unknown = CodedChunk(max(registry._CODECS) + 100, b"x", 1, None)
+    damaged = coded[0]._replace(payload=coded[0].payload[:-1])
+    lost = CodedChunk(CodecNumber.NGRAM, b"x", 1, ModelRef(ModelKind.NGRAM, bytes(32), None))
+    found = decode_chunks([coded[0], unknown, coded[1], damaged, lost, coded[2], coded[3]])
+    assert [found[n] for n in (0, 2, 5, 6)] == contents
+    assert [type(found[n]) for n in (1, 3, 4)] == [
+        UnsupportedVersionError, CorruptError, ModelNotFoundError,
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from lmarc.codec import vectors
 from lmarc.codec.base import ModelRef
-from lmarc.codec.neural import CODEC, compress_with, decompress_with
+from lmarc.codec.neural import CODEC, compress_with, decompress_together, decompress_with
 from lmarc.errors import CorruptError, ModelError
 from tools import reference_decoder
 
@@ -76,3 +76,30 @@ def test_a_damaged_payload_is_refused_or_decodes_to_something(seed: int) -> None
 def test_payloads_of_no_sense_are_refused(payload: bytes) -> None:
     with pytest.raises(CorruptError):
         decompress_with(vectors.small_network(), payload, 100)
+
+
+def test_payloads_decode_together_as_alone() -> None:
+    """Whatever their number, sizes, profiles and soundness."""
+    model = vectors.small_network()
+    contents = [
+        make(f"together {n}", size)
+        for n, (make, size) in enumerate(
+            [
+                (vectors.prose, 3000), (vectors.records, 3900), (vectors.noise, 3300),
+                (vectors.prose, 1), (vectors.prose, 0), (vectors.chinese, 9000),
+                (vectors.table, 2500), (vectors.prose, 4096),
+            ]
+        )
+    ]  # fmt: skip
+    payloads = [(compress_with(model, content), len(content)) for content in contents]
+    for count in range(len(contents) + 1):
+        assert decompress_together(model, payloads[:count]) == contents[:count]
+    damaged = [(payload[:-4], size) if n in (1, 5) else (payload, size)
+               for n, (payload, size) in enumerate(payloads)]  # fmt: skip
+    found = decompress_together(model, damaged)
+    for number, content in enumerate(found):
+        if number in (1, 5):
+            assert isinstance(content, CorruptError)
+            assert "does not decode to" in str(content)
+        else:
+            assert content == contents[number]

@@ -16,34 +16,85 @@ from tests import naive_neural
 
 
 @kernel
-def walk(net: Any, hidden: Any, past: Any, highs: Any, freqs: Any, out: Any) -> None:
-    """Write the corrections of both nibbles of some bytes."""
+def walk(net: Any, hidden: Any, past: Any, highs: Any, freqs: Any, rows: Any, out: Any) -> None:
+    """Write the corrections of both nibbles of some bytes, so many at a time."""
     network.reset(hidden)
-    for step in range(len(highs)):
-        corrections = network.step(
-            net, hidden, past[2 * step], past[2 * step + 1], load_i32(freqs, 32 * step)
-        )
-        store_i32(out, 32 * step, corrections)
-        corrections = network.low(net, hidden, highs[step], load_i32(freqs, 32 * step + 16))
-        store_i32(out, 32 * step + 16, corrections)
+    for first in range(0, len(highs), rows):
+        count = min(rows, len(highs) - first)
+        for row in range(count):
+            hidden.before[2 * row] = past[2 * (first + row)]
+            hidden.before[2 * row + 1] = past[2 * (first + row) + 1]
+            network.see(hidden, row, load_i32(freqs, 32 * (first + row)))
+        network.step(net, hidden, count, 1)
+        for row in range(count):
+            at = first + row
+            store_i32(out, 32 * at, network.high(net, hidden, row))
+            network.see(hidden, row, load_i32(freqs, 32 * at + 16))
+            store_i32(out, 32 * at + 16, network.low(net, hidden, row, highs[at]))
 
 
-def steps_of(model: NeuralModel, seed: int, count: int) -> tuple[list[int], list[int]]:
-    """Return corrections by the kernel and by the plain network, over random freqs and bytes."""
+@kernel
+def walk_together(net: Any, hidden: Any, past: Any, highs: Any, freqs: Any, out: Any) -> None:
+    """The same for several chunks, all going on by one byte at a time."""
+    network.reset(hidden)
+    rows, n_steps = highs.shape
+    for at in range(n_steps):
+        for row in range(rows):
+            hidden.before[2 * row] = past[row, 2 * at]
+            hidden.before[2 * row + 1] = past[row, 2 * at + 1]
+            network.see(hidden, row, load_i32(freqs[row], 32 * at))
+        network.step(net, hidden, rows, 0)
+        for row in range(rows):
+            store_i32(out[row], 32 * at, network.high(net, hidden, row))
+            network.see(hidden, row, load_i32(freqs[row], 32 * at + 16))
+            store_i32(out[row], 32 * at + 16, network.low(net, hidden, row, highs[row, at]))
+
+
+def drawn(seed: int, count: int) -> tuple[Any, Any, Any]:
+    """Return random bytes before, high nibbles and freqs."""
     random = np.random.default_rng(seed)
     past = random.integers(0, 256, 2 * count)
     highs = random.integers(0, 16, count)
     freqs = random.integers(1, 65_000, 32 * count).astype(np.int32)
-    out = np.zeros(32 * count, np.int32)
-    walk(model.network, model.hidden(), past, highs, freqs, out)
+    return past, highs, freqs
+
+
+def plain_steps(model: NeuralModel, past: Any, highs: Any, freqs: Any) -> list[int]:
     plain = naive_neural.network_of(model)
     expected: list[int] = []
-    for step in range(count):
+    for step in range(len(highs)):
         last = int(past[2 * step] | past[2 * step + 1] << 8)
         given = freqs[32 * step : 32 * step + 32].tolist()
         expected += plain.high(last, given[:16])
         expected += plain.low(int(highs[step]), given[16:])
-    return out.tolist(), expected
+    return expected
+
+
+def steps_of(
+    model: NeuralModel, seed: int, count: int, rows: int = 1
+) -> tuple[list[int], list[int]]:
+    """Return corrections by the kernel and by the plain network, over random freqs and bytes."""
+    past, highs, freqs = drawn(seed, count)
+    out = np.zeros(32 * count, np.int32)
+    walk(model.network, model.hidden(rows), past, highs, freqs, rows, out)
+    return out.tolist(), plain_steps(model, past, highs, freqs)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 6, 8, 16])
+def test_bytes_that_are_known_can_be_taken_together(rows: int) -> None:
+    found, expected = steps_of(naive_neural.random_network(3, 48, 64), 2, 12, rows)
+    assert found == expected
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_chunks_can_be_taken_together(rows: int) -> None:
+    model, count = vectors.small_network(), 6
+    given = [drawn(seed, count) for seed in range(rows)]
+    out = np.zeros((rows, 32 * count), np.int32)
+    past, highs, freqs = (np.stack(part) for part in zip(*given, strict=True))
+    walk_together(model.network, model.hidden(rows), past, highs, freqs, out)
+    for row in range(rows):
+        assert out[row].tolist() == plain_steps(model, *given[row])
 
 
 @pytest.mark.parametrize("seed", range(4))
