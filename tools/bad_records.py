@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zstandard
 
+from tools import good_archives
 from tools.craft import (
     INDEX,
+    LINE_INDEX,
+    SPARSE,
     ZSTD,
     ZSTD_DICTIONARY,
     Builder,
@@ -18,6 +21,7 @@ from tools.craft import (
     file,
     frame,
     pack_header,
+    pack_line_index,
     records,
     simple,
 )
@@ -96,6 +100,15 @@ def late_model() -> bytes:
         [Piece(0, 0, 0, len(TEXT))],
     )
     builder.model(b"dictionary " * 5)
+    return builder.finish()
+
+
+def sparse_lines() -> bytes:
+    """Return an archive with the line index of a member that has a hole."""
+    builder = Builder()
+    content = b"\0\0\n"
+    builder.group([file(b"a", content, flags=SPARSE)], [Chunk(b"\n")], [Piece(0, 0, 2, 1)])
+    builder.model(pack_line_index([(0, 1)], [1]), LINE_INDEX)
     return builder.finish()
 
 
@@ -259,7 +272,33 @@ MODELS: dict[str, tuple[str, Make]] = {
     "model-sha256": (MODEL_MISMATCH, lambda: with_model(sha256=bytes(32))),
     "model-external-dictionary": (CORRUPT, lambda: with_model(external=True)),
     "model-too-late": (CORRUPT, late_model),
+    "line-index-count": (CORRUPT, lambda: line_index(lines(counts=[16, 24, 4]))),
+    "line-index-last-line": (CORRUPT, lambda: line_index(lines(counts=[17, 23, 3]))),
+    "line-index-part-of-member": (CORRUPT, lambda: line_index(lines([(2, 2)], [23, 4]))),
+    "line-index-twice": (CORRUPT, lambda: line_index(lines([(0, 1), (0, 1)], [17, 17]))),
+    "line-index-empty-run": (CORRUPT, lambda: line_index(lines([(0, 0), (3, 1)], [4]))),
+    "line-index-of-later-piece": (CORRUPT, lambda: line_index(lines([(4, 1)], [2]))),
+    "line-index-more-than-bytes": (CORRUPT, lambda: line_index(lines(counts=[17, 23, 500]))),
+    "line-index-runs": (CORRUPT, lambda: line_index(lines(counts=[17, 23, 4, 1]))),
+    "line-index-truncated": (TRUNCATED, lambda: line_index(lines(run_count=3))),
+    "line-index-trailing": (CORRUPT, lambda: line_index(lines() + b"\0")),
+    "line-index-external": (CORRUPT, lambda: line_index(lines(), embedded=False)),
+    "line-index-of-sparse": (CORRUPT, sparse_lines),
 }
+
+
+def lines(
+    runs: Sequence[tuple[int, int]] = ((0, 1), (2, 2)),
+    counts: Sequence[int] = (17, 23, 4),
+    **fields: int,
+) -> bytes:
+    """Return a line index; what it says by default is right for `good_archives.line_index`."""
+    return pack_line_index(runs, counts, **fields)
+
+
+def line_index(first: bytes, **fields: Any) -> bytes:
+    """Return an archive whose first line index is `first`."""
+    return good_archives.line_index(first=first, **fields)
 
 
 def unsized(data: bytes) -> bytes:

@@ -24,6 +24,7 @@ CHUNK, ENTRIES, MODEL, INDEX, FOOTER = 1, 2, 3, 4, 5
 FILE, DIRECTORY, SYMLINK, HARDLINK = 1, 2, 3, 4
 SPARSE, CHANGED_WHILE_READ = 1, 2
 STORED, ZSTD, ZSTD_DICTIONARY, NGRAM = 0, 1, 2, 3
+LINE_INDEX = 4  # a kind of model
 NO_SLOT = 0xFFFF
 
 HEADER = struct.Struct("<8sHHIIHHQ")
@@ -399,6 +400,13 @@ class Builder:
         """Add Index and Footer and return the archive."""
         self.index(**fields)
         return self.seal()
+
+
+def pack_line_index(runs: Sequence[tuple[int, int]], lines: Sequence[int], **counts: int) -> bytes:
+    """Return a line index; `counts` may hold another run_count or piece_count."""
+    head = counts.get("run_count", len(runs)), counts.get("piece_count", len(lines))
+    numbers = [number for run in runs for number in run]
+    return struct.pack(f"<QQ{len(numbers)}Q{len(lines)}I", *head, *numbers, *lines)
 
 
 def file(path: bytes, content: bytes = b"", **fields: Any) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import zstandard
@@ -14,6 +15,7 @@ from tools.craft import (
     ENTRIES_SCHEMA,
     HARDLINK,
     INDEX_SCHEMAS,
+    LINE_INDEX,
     SPARSE,
     SYMLINK,
     ZSTD,
@@ -25,6 +27,7 @@ from tools.craft import (
     Piece,
     file,
     frame,
+    pack_line_index,
     simple,
     stream,
 )
@@ -233,6 +236,32 @@ def external_model() -> bytes:
     return builder.finish()
 
 
+def line_index(*, first: bytes | None = None, **fields: Any) -> bytes:
+    """Line indexes in two sections: members in several pieces, with and without a last newline.
+
+    `first` takes the place of the first index, `fields` go to its Model record.
+    """
+    rows = b"".join(b'{"row": %d}\n' % number for number in range(40))
+    cut, binary = b"one\r\ntwo\n\nfour", bytes(range(64))
+    builder = Builder()
+    builder.group(
+        [file(b"rows.jsonl", rows), file(b"binary", binary), file(b"cut.jsonl", cut)],
+        [Chunk(rows[:200], ZSTD, content_class=1), Chunk(binary), Chunk(rows[200:] + cut, ZSTD)],
+        [
+            Piece(0, 0, 0, 200),
+            Piece(1, 1, 0, 64),
+            Piece(0, 2, 200, len(rows) - 200),
+            Piece(2, 2, 0, len(cut)),
+        ],
+    )
+    data = pack_line_index([(0, 1), (2, 2)], [17, 23, 4]) if first is None else first
+    builder.model(data, LINE_INDEX, **fields)
+    builder.index()
+    builder.group([file(b"more.jsonl", b"\n\n")], [Chunk(b"\n\n")], [Piece(3, 3, 0, 2)])
+    builder.model(pack_line_index([(4, 1)], [2]), LINE_INDEX)
+    return builder.finish()
+
+
 def zstd_frames() -> bytes:
     """Every kind of zstd frame that is allowed."""
     content = text(13, 400)
@@ -301,6 +330,7 @@ GOOD: dict[str, Callable[[], bytes]] = {
         appended_to_empty,
         dictionaries,
         external_model,
+        line_index,
         zstd_frames,
         newer_minor,
         unknown_class,

@@ -94,10 +94,20 @@ def appended() -> bytes:
         return Path(archive).read_bytes()
 
 
+def json_lines(folder: Path) -> None:
+    """Fill a folder with JSON lines of several pieces, an empty file and a text that is none."""
+    rows = "".join(f'{{"number": {n}, "text": "{text(n, n % 60).decode()}"}}\n' for n in range(300))
+    (folder / "rows.jsonl").write_text(rows)
+    (folder / "cut.ndjson").write_text(rows[:9000])
+    (folder / "empty.jsonl").write_text("")
+    (folder / "lines.txt").write_text(rows[:5000])
+
+
 MADE_BY_LMARC: dict[str, Callable[[], bytes]] = {
     "lmarc-tree": create(tree),
     "lmarc-small-chunks": create(tree, chunk_size=4096, zstd_level=19),
     "lmarc-dictionary": create(texts, chunk_size=4096),
     "lmarc-appended": appended,
     "lmarc-ngram": with_model,
+    "lmarc-line-index": create(json_lines, chunk_size=4096),
 }

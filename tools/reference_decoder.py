@@ -226,6 +226,8 @@ def read_model(record: Record) -> Model:
     check(slot != NO_SLOT, "a model has slot 65,535")
     check(kind != 0, f"the model in slot {slot} has kind 0")
     check(1 <= size <= GIB, f"Model_Size of slot {slot} is {size}")
+    # "A model of kind 4 MUST be embedded"
+    check(kind != LINE_INDEX or flags == 1, f"the line index in slot {slot} is not embedded")
     # "A model of kind 1 (zstd dictionary) MUST be embedded and MUST NOT be larger than 16 MiB."
     check(kind != 1 or (flags == 1 and size <= 16 * MIB), f"dictionary in slot {slot}")
     data = record.payload[48:] if flags else None
@@ -235,6 +237,51 @@ def read_model(record: Record) -> Model:
     check(good, f"Model_SHA256 of slot {slot} differs")
     row = {"kind": kind, "size": size, "sha256": digest, "offset": record.offset, "embedded": flags}
     return Model(slot, row, data)
+
+
+# -------------------- 6.1 Line index
+
+LINE_INDEX = 4
+
+
+def read_line_index(data: bytes) -> dict[int, int]:
+    """Return the lines that end in each piece that a line index names."""
+    run_count, piece_count = unpack("QQ", data, "a line index")
+    # "these fields MUST fill it exactly"
+    check(len(data) == 16 + 16 * run_count + 4 * piece_count, "the size of a line index")
+    runs = [unpack("QQ", data[16 + 16 * n :], "a run") for n in range(run_count)]
+    check(sum(size for _, size in runs) == piece_count, "the pieces of a line index")
+    pieces: list[int] = []
+    for first, size in runs:
+        # "Runs ascend and do not overlap."
+        check(size >= 1 and (not pieces or first > pieces[-1]), "the runs of a line index")
+        pieces.extend(range(first, first + size))
+    start = 16 + 16 * run_count
+    lines = [unpack("I", data[start + 4 * n :], "lines")[0] for n in range(piece_count)]
+    return dict(zip(pieces, lines, strict=True))
+
+
+def check_line_indexes(models: dict[int, Model], tables: Tables, lines: list[int]) -> None:
+    """Check all line indexes; `lines` are the lines that do end in each piece."""
+    named: dict[int, int] = {}
+    for model in models.values():
+        if model.row["kind"] == LINE_INDEX:
+            counts = read_line_index(model.data or b"")
+            # "No two line indexes of an archive name the same piece."
+            check(not counts.keys() & named.keys(), "two line indexes name the same piece")
+            for piece in counts:
+                # "They name pieces of chunks in front of the Model record."
+                chunk = tables.pieces[piece]["chunk"] if piece < len(tables.pieces) else -1
+                before = chunk >= 0 and tables.chunks[chunk]["offset"] < model.row["offset"]
+                check(before, f"a line index names piece {piece}")
+            named |= counts
+    # "A line index names all pieces of a member or none, and none of a member whose Sparse flag is
+    # set."
+    members = {tables.pieces[piece]["entry"] for piece in named}
+    check(not any(tables.entries[n]["flags"] & SPARSE for n in members), "lines of a sparse member")
+    for number, row in enumerate(tables.pieces):
+        if row["entry"] in members:
+            check(named.get(number) == lines[number], f"the lines of piece {number}")
 
 
 # -------------------- 7.1 Tables: stored form
@@ -1429,6 +1476,8 @@ class Pass:
         self.models: dict[int, Model] = {}
         self.names = Names()
         self.group: Group | None = None
+        self.lines: list[int] = []  # bytes 0a of each piece
+        self.cut: dict[int, int] = {}  # member -> its last piece, if that does not end with 0a
         self.waiting: list[Row] = []  # pieces of the group whose chunk has not come
         self.open: dict[int, tuple[Any, int]] = {}  # entry -> SHA-256 so far, position
         self.features, self.tag = read_header(data)
@@ -1516,7 +1565,12 @@ class Pass:
             digest, position = self.open[piece["entry"]]
             check(piece["size"] >= 1 and position <= piece["position"], "a piece overlaps another")
             feed_zeros(digest, piece["position"] - position)
-            digest.update(content[place : place + piece["size"]])
+            data = content[place : place + piece["size"]]
+            digest.update(data)
+            self.cut.pop(piece["entry"], None)
+            if not data.endswith(b"\n"):
+                self.cut[piece["entry"]] = len(self.lines)
+            self.lines.append(data.count(b"\n"))
             place += piece["size"]
             self.open[piece["entry"]] = (digest, piece["position"] + piece["size"])
         check(place == len(content), f"the pieces of chunk {number} are not its content")
@@ -1565,6 +1619,9 @@ def verify(data: bytes) -> Tables:
     # "Its rows MUST say the same as the Entries, Chunk and Model records before it"
     for name in ("entries", "chunks", "pieces", "models"):
         check(getattr(index, name) == getattr(told.tables, name), f"{name} of the Index differ")
+    for last in told.cut.values():
+        told.lines[last] += 1
+    check_line_indexes(told.models, told.tables, told.lines)
     return index
 
 

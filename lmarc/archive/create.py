@@ -31,6 +31,7 @@ def create(
     chunk_size: int | None = None,
     model: str | os.PathLike[str] | None = None,
     embed_model: bool = False,
+    index_lines: str = "jsonl",
     mtime: int | None = None,
     owner: Owner | None = None,
     warn: Warn | None = None,
@@ -55,7 +56,7 @@ def create(
     exclude : iterable of str or bytes
         Patterns on names in the archive.
     preset, storage_options, executor, jobs, text_codec, zstd_level, chunk_size, model, embed_model,
-    mtime, owner, warn, progress
+    index_lines, mtime, owner, warn, progress
         As for `Writer`.
     recurse, one_file_system, missing_ok
         As for `walk`.
@@ -94,6 +95,7 @@ def create(
         chunk_size=chunk_size,
         model=model,
         embed_model=embed_model,
+        index_lines=index_lines,
         mtime=mtime,
         owner=owner,
         warn=warn,

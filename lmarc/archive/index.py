@@ -65,10 +65,14 @@ class Index:
     chunk_stored_sizes: I64
     chunk_content_sizes: I64
 
+    def piece_rows(self, entry: int) -> I64:
+        """Return the numbers of a member's pieces, in order of their positions."""
+        low, high = np.searchsorted(self.piece_entries, [entry, entry + 1]).tolist()
+        return np.arange(low, high) if self.piece_order is None else self.piece_order[low:high]
+
     def pieces_of(self, entry: int, position: int, end: int) -> Pieces:
         """Return the pieces that hold bytes of a member from `position` to before `end`."""
-        low, high = np.searchsorted(self.piece_entries, [entry, entry + 1]).tolist()
-        rows = np.arange(low, high) if self.piece_order is None else self.piece_order[low:high]
+        rows = self.piece_rows(entry)
         pieces = self.pieces_by_chunk
         starts = pieces.position[rows]
         first = int(np.searchsorted(starts + pieces.size[rows], position, side="right"))

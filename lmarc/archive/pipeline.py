@@ -14,6 +14,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, Final
 
+from lmarc.archive.lines import LineCounter
 from lmarc.archive.records import NO_SHA256, Group, Model, RecordWriter
 from lmarc.codec.base import CodecSettings, ContentClass, EncodedChunk
 from lmarc.codec.choose import encode_chunk
@@ -53,6 +54,8 @@ class Pipeline:
     settings : CodecSettings
         What decides the bytes of chunks. Without a codec for text and without a dictionary, one is
         trained on the text of the first group that has any.
+    lines : LineCounter
+        Gets every chunk; it has been told of every entry that has content.
     model : Model, optional
         What the codec for text needs; written before the first chunk that names its slot.
     progress : callable, optional
@@ -65,6 +68,7 @@ class Pipeline:
         grouper: Grouper,
         executor: Executor,
         settings: CodecSettings,
+        lines: LineCounter,
         model: Model | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
@@ -75,6 +79,7 @@ class Pipeline:
         self._grouper = grouper
         self._executor = executor
         self._settings = settings
+        self._lines = lines
         self._model = model
         self.entry_count = records.entry_count  # begun, those of an archive appended to included
         self.read_size = 0  # bytes of content
@@ -126,6 +131,9 @@ class Pipeline:
         self._take(self._grouper.finish())
         while self._pending:
             self._write_group(self._pending.popleft())
+        lines = self._lines.model(self._records.model_count)
+        if lines is not None:
+            self._records.write_model(lines)
         self._records.finish()
 
     def cancel(self) -> None:
@@ -146,6 +154,7 @@ class Pipeline:
     def _take_chunk(self, chunk: PackedChunk) -> None:
         pending = self._group
         pending.group.add_pieces(chunk.number, chunk.entries, chunk.positions, chunk.sizes)
+        self._lines.add(chunk)
         if self._undecided and chunk.content_class == ContentClass.TEXT:
             pending.chunks.append(chunk)
         else:

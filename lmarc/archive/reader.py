@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lmarc.archive.extractor import Extracted
+    from lmarc.archive.lines import LineTable
+    from lmarc.archive.member_records import MemberRecords
     from lmarc.archive.verify import Verified
 
 __all__ = ["Archive", "open_archive"]
@@ -70,6 +72,7 @@ class Archive:
         self._cache = ChunkCache(cache_size)
         self._model_path = model
         self._chunk_reader: ChunkReader | None = None
+        self._lines: LineTable | None = None
         self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -404,6 +407,7 @@ class Archive:
             self.ending,
             jobs=jobs,
             max_size=max_size,
+            lines=self.line_table,
             progress=progress,
             model=self._model_path,
         )
@@ -436,6 +440,60 @@ class Archive:
     def model(self, slot: int) -> ModelRef:
         """Return the model in a slot; its bytes only where the archive embeds them."""
         return self.chunk_reader.model(slot)
+
+    @property
+    def line_table(self) -> LineTable:
+        """What the line indexes in the archive say; read at first use, one request for each."""
+        if self._lines is None:
+            from lmarc.archive.lines import LineTable, line_index_slots
+
+            models = [self.model(slot).data or b"" for slot in line_index_slots(self.index)]
+            self._lines = LineTable(self.index, models)
+        return self._lines
+
+    def records(self, name: str | bytes) -> MemberRecords:
+        """Return the lines of a file as a sequence of bytes: `len`, indexes, slices, iteration.
+
+        A record is a line, without the newline that ends it and a carriage return before that.
+
+        Parameters
+        ----------
+        name : str or bytes
+            A file, or a hard link to one.
+
+        Raises
+        ------
+        MemberNotFoundError, IsADirectoryError, ValueError
+            No such member; a directory; a symbolic link or a file with holes.
+        """
+        from lmarc.archive.member_records import MemberRecords
+
+        return MemberRecords(self, self.file_entry(name))
+
+    def to_table(self, name: str | bytes, start: int = 0, stop: int | None = None) -> pa.Table:
+        """Return records of a file of JSON lines as an Arrow table, parsed by `pyarrow.json`.
+
+        Parameters
+        ----------
+        name : str or bytes
+            A file, or a hard link to one.
+        start, stop : int
+            Which records, as in a slice; all if neither is given. Only their chunks are read.
+
+        Raises
+        ------
+        pyarrow.ArrowInvalid
+            They are no JSON lines.
+        MemberNotFoundError, IsADirectoryError, ValueError, CorruptError, SourceError
+            As for `records` and `read`.
+        """
+        import pyarrow as pa
+        from pyarrow import json
+
+        if start == 0 and stop is None:
+            return json.read_json(pa.BufferReader(self.read(name)))
+        records = self.records(name)[start:stop]
+        return json.read_json(pa.BufferReader(b"\n".join(records)))
 
 
 def _cut(pieces: Pieces, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:

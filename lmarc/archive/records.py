@@ -149,7 +149,7 @@ class RecordWriter:
             self._write_header(checksum(payload) & 0xFFFF)
         self._write_record(RecordType.ENTRIES, payload)
         for model in models:
-            self._write_model(model)
+            self.write_model(model)
         for chunk in chunks:
             self._write_chunk(chunk)
         for rows, new in zip(self._piece_rows, group.pieces, strict=True):
@@ -201,7 +201,8 @@ class RecordWriter:
     def _write_record(self, record_type: RecordType, payload: bytes) -> None:
         self._write(pack_record(record_type, payload, self._tag))
 
-    def _write_model(self, model: Model) -> None:
+    def write_model(self, model: Model) -> None:
+        """Write a Model record; its slot is `model_count`."""
         header = model.header
         row = [header.kind, header.model_size, header.model_sha256, self.offset, header.embedded]
         self._models.write(batch(MODELS, [[int(v) if v is True or v is False else v] for v in row]))

@@ -336,6 +336,8 @@ def check_models(table: pa.Table, chunks: pa.Table, end: int, offset: int) -> No
         raise LimitError("a dictionary is larger than 16 MiB", offset=offset)
     if ((embedded == 0) & is_dictionary).any():
         raise _fail("a dictionary is not embedded", offset)
+    if ((embedded == 0) & (kinds == 4)).any():
+        raise _fail("a line index is not embedded", offset)
     starts = numbers(table, "offset")
     stored = 80 + sizes * embedded
     _check_extents("model", starts, stored, end, offset)

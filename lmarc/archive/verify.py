@@ -12,6 +12,7 @@ import numpy as np
 
 from lmarc.archive.groups import GroupTables
 from lmarc.archive.index import Index
+from lmarc.archive.lines import LineTable
 from lmarc.archive.opening import Ending
 from lmarc.archive.source import Source
 from lmarc.archive.stream import Data, StreamReader
@@ -136,11 +137,12 @@ def verify_archive(
     ending: Ending,
     *,
     jobs: int | None = None,
+    lines: LineTable,
     max_size: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     model: str | None = None,
 ) -> Verified:
-    """Read all of an archive and check everything; `index` is that of `ending`.
+    """Read all of an archive and check everything; `index` is that of `ending`, so are `lines`.
 
     Raises
     ------
@@ -151,7 +153,7 @@ def verify_archive(
     """
     with sequential(source, ending.size) as file:
         verifier = _Verifier(file, index, jobs, max_size, model)
-        found = _run(verifier, progress)
+        found = _run(verifier, progress, _LineChecker(index, lines))
     if verifier.footer != ending.footer:
         raise FormatError("the last Footer is not the one that the archive was opened by")
     return found
@@ -192,12 +194,35 @@ def verify_stream(
     return _run(StreamReader(file, jobs=jobs, max_size=max_size, model=path), progress)
 
 
-def _run(reader: StreamReader, progress: Callable[[int, int], object] | None) -> Verified:
+class _LineChecker:
+    """Compares what the line indexes say with the pieces, which come in their order."""
+
+    def __init__(self, index: Index, lines: LineTable) -> None:
+        self._sizes = index.entry_sizes
+        self._lines = lines
+        self._piece = 0
+
+    def take(self, data: Data) -> None:
+        """Compare the next piece."""
+        if self._lines:
+            end = data.position + len(data.data)
+            is_end = data.number < len(self._sizes) and end == self._sizes[data.number]
+            self._lines.check(self._piece, data.data, ends_member=bool(is_end))
+            self._piece += 1
+
+
+def _run(
+    reader: StreamReader,
+    progress: Callable[[int, int], object] | None,
+    checker: _LineChecker | None = None,
+) -> Verified:
     content_size = 0
     with closing(reader.events()) as events:
         for event in events:
             if isinstance(event, Data):
                 content_size += len(event.data)
+                if checker is not None:
+                    checker.take(event)
                 if progress is not None:
                     progress(reader.offset, content_size)
     return Verified(reader.entry_count, reader.chunk_count, reader.content_size, reader.offset)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import IO, Any, Final, NamedTuple, Self
 
 from lmarc.archive.filedata import FileData
+from lmarc.archive.lines import LineCounter
 from lmarc.archive.messages import Warn, reason, show
 from lmarc.archive.names import (
     DIRECTORY,
@@ -92,6 +93,9 @@ class Writer:
         The model file of the codec for text.
     embed_model : bool
         Whether to store that model in the archive.
+    index_lines : str
+        Members whose lines are counted, for `Archive.records`: 'jsonl' for those whose name says
+        JSON lines (.jsonl, .ndjson, .jsonlines), 'text' for all that are taken for text, 'none'.
     mtime : int, optional
         Nanoseconds since the epoch; every later time is recorded as this one.
     owner : (uid, gid, user, group), optional
@@ -123,6 +127,7 @@ class Writer:
         chunk_size: int | None = None,
         model: str | os.PathLike[str] | None = None,
         embed_model: bool = False,
+        index_lines: str = "jsonl",
         mtime: int | None = None,
         owner: Owner | None = None,
         warn: Warn | None = None,
@@ -140,6 +145,8 @@ class Writer:
             raise ValueError(f"jobs is {jobs}, expected 1 or more")
         first_chunk = resume.tables[1].num_rows if resume is not None else 0
         grouper = Grouper(*sizes, first_chunk=first_chunk)
+        first = (0, 0) if resume is None else (resume.tables[0].num_rows, resume.tables[2].num_rows)
+        self._lines = LineCounter(index_lines, first_entry=first[0], first_piece=first[1])
         self._text_chunk_size, self._chunk_size = sizes
         self._mtime = mtime
         self._owner = owner
@@ -160,7 +167,7 @@ class Writer:
             jobs or default_jobs(), thread_name_prefix="lmarc"
         )
         self._pipeline = Pipeline(
-            self._records, grouper, self._executor, settings, new_model, progress
+            self._records, grouper, self._executor, settings, self._lines, new_model, progress
         )
         self._first_entry = self._pipeline.entry_count
 
@@ -365,7 +372,8 @@ class Writer:
             found.failed = True
             self._warn(f"{show(found.path)}: cannot be read: {reason(exc)}; not archived")
             return
-        entry = self._begin(found.name, FILE, content_class, content.size, *meta)
+        sparse = found.extents is not None
+        entry = self._begin(found.name, FILE, content_class, content.size, *meta, sparse=sparse)
         step = self._text_chunk_size if content_class == ContentClass.TEXT else self._chunk_size
         digest = hashlib.sha256()
         end = 0  # of what was read, holes included
@@ -377,7 +385,7 @@ class Writer:
         if content.complete:
             _update_zeros(digest, found.size - end)
             end = found.size
-        flags = SPARSE if found.extents is not None else 0
+        flags = SPARSE if sparse else 0
         if content.error is not None or found.changed():
             flags |= CHANGED_WHILE_READ
             what = "changed while it was read"
@@ -405,6 +413,8 @@ class Writer:
         owner: Owner,
         link_target: bytes,
         xattrs: Sequence[tuple[bytes, bytes]],
+        *,
+        sparse: bool = False,
     ) -> int:
         """Begin an entry; return its number."""
         if self._closed:
@@ -418,6 +428,7 @@ class Writer:
         uid, gid = (number if 0 <= number <= MAX_OWNER_NUMBER else -1 for number in (uid, gid))
         mtime = max(-MAX_SUM, min(mtime, MAX_SUM - 1))
         row = (name, entry_type, mode & 0o7777, mtime, uid, gid, user, group, link_target, xattrs)
+        self._lines.begin(name, content_class, sparse=sparse)
         return self._pipeline.begin(row, size_of_metadata, content_class, size)
 
     def _add(self, position: int, data: bytes) -> None:

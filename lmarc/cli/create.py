@@ -87,6 +87,7 @@ def coding(arguments: argparse.Namespace) -> dict[str, Any]:
         "storage_options": arguments.storage_options,
         "model": arguments.model,
         "embed_model": arguments.embed_model or None,
+        "index_lines": arguments.index_lines,
     }
     return {key: value for key, value in given.items() if value is not None}
 

@@ -243,6 +243,12 @@ def add_coding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embed-model", action="store_true", help="store that model in the archive"
     )
+    parser.add_argument(
+        "--index-lines",
+        choices=("jsonl", "text", "none"),
+        help="members whose lines can be read by number at once: JSON lines (default), "
+        "all text, or none",
+    )
     parser.add_argument("--mtime", type=time, metavar="TIME", help="record no later time than this")
     parser.add_argument(
         "--owner", type=owner, metavar="USER:GROUP", help="record this owner for everything"

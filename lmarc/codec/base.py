@@ -65,6 +65,7 @@ class ModelKind(IntEnum):
     ZSTD_DICTIONARY = 1
     NGRAM = 2
     NEURAL = 3
+    LINE_INDEX = 4
 
 
 @dataclass(frozen=True, slots=True)

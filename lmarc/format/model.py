@@ -22,6 +22,7 @@ class ModelKind(enum.IntEnum):
     DICTIONARY = 1
     NGRAM = 2
     NEURAL = 3
+    LINE_INDEX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class ModelHeader:
             largest = limits.MAX_DICTIONARY_SIZE
             if not flags & EMBEDDED:
                 raise CorruptError("a zstd dictionary is not embedded", offset=offset)
+        if number == ModelKind.LINE_INDEX and not flags & EMBEDDED:
+            raise CorruptError("a line index is not embedded", offset=offset)
         if model_size == 0:
             raise CorruptError("Model_Size is 0", offset=offset)
         if model_size > largest:

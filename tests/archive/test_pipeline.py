@@ -3,6 +3,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lmarc.archive.lines import LineCounter
 from lmarc.archive.pipeline import Pipeline
 from lmarc.archive.records import Model, RecordWriter
 from lmarc.archive.sink import FileSink
@@ -27,15 +28,18 @@ def run(
     seen: list[tuple[int, int]] = []
     with ThreadPoolExecutor(2) as executor:
         records = RecordWriter(FileSink(out))
+        lines = LineCounter("none")
         pipeline = Pipeline(
             records,
             Grouper(4096, 4096),
             executor,
             settings or CodecSettings(),
+            lines,
             model,
             lambda encoded, became: seen.append((encoded, became)),
         )
         for number, (content_class, content) in enumerate(members):
+            lines.begin(b"", content_class)
             entry = pipeline.begin(row(b"%d" % number), 200, content_class, len(content))
             assert entry == number
             pipeline.add(0, content)
