@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lmarc.archive.lines import LineCounter
 from lmarc.archive.records import NO_SHA256, Group, Model, RecordWriter
-from lmarc.codec.base import CodecSettings, ContentClass, EncodedChunk
+from lmarc.codec.base import NO_MODEL, CodecSettings, ContentClass, EncodedChunk
 from lmarc.codec.choose import encode_chunk
 from lmarc.codec.dictionary import train_dictionary
 from lmarc.format.limits import MIB
@@ -56,8 +56,9 @@ class Pipeline:
         trained on the text of the first group that has any.
     lines : LineCounter
         Gets every chunk; it has been told of every entry that has content.
-    model : Model, optional
-        What the codec for text needs; written before the first chunk that names its slot.
+    models : sequence of Model
+        What the codec for text may need, by slot; written before the first chunk that names the
+        slot, or a later one.
     progress : callable, optional
         Gets the bytes of content encoded so far, and those of what it became.
     """
@@ -69,7 +70,7 @@ class Pipeline:
         executor: Executor,
         settings: CodecSettings,
         lines: LineCounter,
-        model: Model | None = None,
+        models: Sequence[Model] = (),
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         self._progress = progress
@@ -80,7 +81,7 @@ class Pipeline:
         self._executor = executor
         self._settings = settings
         self._lines = lines
-        self._model = model
+        self._models = deque(models)
         self.entry_count = records.entry_count  # begun, those of an archive appended to included
         self.read_size = 0  # bytes of content
         self._group = _Pending(Group(self.entry_count))
@@ -203,9 +204,7 @@ class Pipeline:
                 self._payload_size += len(encoded.payload)
                 if self._progress is not None:
                     self._progress(self._encoded_size, self._payload_size)
-        if self._model is not None:
-            slot = self._model.header.slot
-            if any(encoded.model_slot == slot for encoded in chunks):
-                pending.models.append(self._model)
-                self._model = None
+        slots = {encoded.model_slot for encoded in chunks} - {NO_MODEL}
+        while self._models and slots and self._models[0].header.slot <= max(slots):
+            pending.models.append(self._models.popleft())
         self._records.write_group(pending.group, chunks, pending.models)

@@ -31,7 +31,7 @@ from lmarc.archive.sink import Sink, open_sink
 from lmarc.archive.walk import Found, member_name, walk
 from lmarc.codec.base import DEFAULT_PRESET, CodecSettings, ContentClass
 from lmarc.codec.choose import settings_for
-from lmarc.codec.models import text_model
+from lmarc.codec.models import TextModel, base_model, text_model
 from lmarc.format.limits import MAX_LINK_TARGET, MAX_OWNER_NUMBER, MAX_SUM, MIB
 from lmarc.format.model import ModelHeader
 from lmarc.routing.group import DEFAULT_CHUNK_SIZE, DEFAULT_TEXT_CHUNK_SIZE, Grouper
@@ -154,9 +154,9 @@ class Writer:
         self._progress = progress
         self._names = names if names is not None else Names()
         self._closed = False
-        new_model = None
+        new_models: list[Model] = []
         if settings.text_codec is not None:
-            settings, new_model = _with_model(settings, model, embed_model, resume)
+            settings, new_models = _with_model(settings, model, embed_model, resume)
         elif dictionary is not None:
             slot, data = dictionary
             settings = replace(settings, dictionary=data, dictionary_slot=slot)
@@ -167,7 +167,7 @@ class Writer:
             jobs or default_jobs(), thread_name_prefix="lmarc"
         )
         self._pipeline = Pipeline(
-            self._records, grouper, self._executor, settings, self._lines, new_model, progress
+            self._records, grouper, self._executor, settings, self._lines, new_models, progress
         )
         self._first_entry = self._pipeline.entry_count
 
@@ -498,21 +498,30 @@ def _with_model(
     path: str | os.PathLike[str] | None,
     embed: bool,
     resume: Resume | None,
-) -> tuple[CodecSettings, Model | None]:
-    """Return settings with the model of the codec for text, and that model if it is new here.
+) -> tuple[CodecSettings, list[Model]]:
+    """Return settings with the models of the codec for text, and those that are new here.
 
     A slot that the archive has is used again, unless it only names a model that is to be embedded.
     """
     file = None if path is None else os.path.abspath(path)
-    new = text_model(settings.text_codec or "", file, embed=embed)
-    known = resume.tables[3].to_pylist() if resume is not None else []
-    slots = [
-        slot
-        for slot, row in enumerate(known)
-        if (row["kind"], row["sha256"]) == (new.kind, new.sha256) and (row["embedded"] or not embed)
-    ]
-    slot = slots[0] if slots else len(known)
-    settings = replace(settings, model_sha256=new.sha256, model_slot=slot, model_path=file)
-    if slots:
-        return settings, None
-    return settings, Model(ModelHeader(slot, new.kind, embed, new.size, new.sha256), new.data)
+    known = [dict(row) for row in resume.tables[3].to_pylist()] if resume is not None else []
+    new: list[Model] = []
+
+    def slot_of(model: TextModel, embed: bool) -> int:
+        for slot, row in enumerate(known):
+            same = (row["kind"], row["sha256"]) == (model.kind, model.sha256)
+            if same and (row["embedded"] or not embed):
+                return slot
+        slot = len(known) + len(new)
+        header = ModelHeader(slot, model.kind, embed, model.size, model.sha256)
+        new.append(Model(header, model.data))
+        return slot
+
+    model = text_model(settings.text_codec or "", file, embed=embed)
+    settings = replace(
+        settings, model_sha256=model.sha256, model_slot=slot_of(model, embed), model_path=file
+    )
+    base = base_model(model, file)
+    if base is not None:
+        settings = replace(settings, base_slot=slot_of(base, embed=False))
+    return settings, new

@@ -23,6 +23,7 @@ __all__ = [
     "CodecSettings",
     "ContentClass",
     "EncodedChunk",
+    "LayeredCodec",
     "ManyCodec",
     "ModelCodec",
     "ModelKind",
@@ -115,6 +116,14 @@ class ModelCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class LayeredCodec(ModelCodec, Protocol):
+    """A codec on top of a simpler one, whose payload it has at hand too."""
+
+    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
+        """Return the shorter payload of `content`, and which of the two codecs reads it."""
+
+
+@runtime_checkable
 class ManyCodec(Codec, Protocol):
     """A codec that decodes several chunks together faster than one after the other."""
 
@@ -164,6 +173,7 @@ class CodecSettings:
     dictionary_slot: int = NO_MODEL
     model_sha256: bytes | None = None  # of the text codec's model
     model_slot: int = NO_MODEL
+    base_slot: int = NO_MODEL  # of the model of the simpler codec, where the text codec has one
     model_path: str | None = None  # where to find that model before looking elsewhere
 
 

@@ -17,6 +17,7 @@ from lmarc.codec.base import (
     CodecSettings,
     ContentClass,
     EncodedChunk,
+    LayeredCodec,
     ManyCodec,
     ModelCodec,
     ModelRef,
@@ -164,11 +165,16 @@ def _encode_with_model(content: bytes, settings: CodecSettings) -> tuple[CodecNu
     model = None
     if settings.model_sha256 is not None:
         model = ModelRef(codec.model_kind, settings.model_sha256, None, settings.model_path)
-    payload = codec.compress(content, model)
+    number, slot = CodecNumber(codec.number), settings.model_slot
+    if settings.base_slot != NO_MODEL and isinstance(codec, LayeredCodec):
+        number, payload = codec.compress_either(content, model)
+        slot = settings.model_slot if number == codec.number else settings.base_slot
+    else:
+        payload = codec.compress(content, model)
     level = settings.zstd_level
     plain = PLAIN_CODEC.compress(content, min(level, _FAST_LEVEL))
     if level > _FAST_LEVEL and len(plain) * (1 - _SLOW_GAIN) < len(payload):
         plain = min(plain, PLAIN_CODEC.compress(content, level), key=len)
     if len(plain) <= len(payload):
         return CodecNumber.ZSTD, NO_MODEL, plain
-    return CodecNumber(codec.number), settings.model_slot, payload
+    return number, slot, payload

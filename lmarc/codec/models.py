@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lmarc.codec.base import ModelKind
 from lmarc.codec.registry import model_kind
 
-__all__ = ["TextModel", "text_model"]
+__all__ = ["TextModel", "base_model", "text_model"]
 
 
 class TextModel(NamedTuple):
@@ -17,6 +17,21 @@ class TextModel(NamedTuple):
     sha256: bytes
     size: int  # bytes
     data: bytes  # the file, where it is wanted
+
+
+def base_model(model: TextModel, path: str | None) -> TextModel | None:
+    """Return the n-gram model below a neural one, for chunks that do better without the network.
+
+    None where there is none, or where it is inside the other: it cannot be named then.
+    """
+    from lmarc.model.registry import shipped_base
+
+    if model.kind != ModelKind.NEURAL:
+        return None
+    base = shipped_base(model.sha256, path)
+    if base is None:
+        return None
+    return TextModel(int(ModelKind.NGRAM), base.sha256, base.size, b"")
 
 
 def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:

@@ -14,22 +14,20 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.ngram import choose_profile, pack_payload, parse_payload, table_bits
+from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
-from lmarc.kernels import neural
+from lmarc.kernels import neural, ngram
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import thread_scratch
 
 __all__ = [
-    "CODEC",
-    "NeuralCodec",
-    "compress_with",
-    "decompress_together",
-    "decompress_with",
-    "model_steps",
-]
+    "CODEC", "NeuralCodec", "compress_either", "compress_with", "decompress_together",
+    "decompress_with", "model_steps",
+]  # fmt: skip
 
 ALONG: Final = 16  # bytes that an encoder's network takes at a time
+TRIAL: Final = 4096  # bytes of a chunk after which a network that has not paid is left
 TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
 
 U32 = npt.NDArray[np.uint32]
@@ -45,6 +43,10 @@ class NeuralCodec:
     def compress(self, content: bytes, model: ModelRef | None) -> bytes:
         """Return the payload of `content` with `model`, the shipped one if None."""
         return compress_with(_model_of(model), content)
+
+    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
+        """Return the shorter payload of `content`, and its codec: this one or the n-gram codec."""
+        return compress_either(_model_of(model), content)
 
     def decompress(
         self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
@@ -63,6 +65,22 @@ def compress_with(model: NeuralModel, content: bytes) -> bytes:
     """Return the payload of `content`."""
     profile = choose_profile(model.ngram, content)
     return pack_payload(profile, model_steps(model, content, profile, model.joint()))
+
+
+def compress_either(model: NeuralModel, content: bytes) -> tuple[CodecNumber, bytes]:
+    """Return the shorter payload of `content`: this codec's or, without the network, codec 3's.
+
+    The mixture is asked anyway, so the other payload costs nothing; a network that has only lost by
+    its TRIAL-th byte is not asked for more.
+    """
+    profile = choose_profile(model.ngram, content)
+    alone = np.empty(2 * len(content), np.uint32)
+    steps, known = _walk(model, content, profile, model.joint(), alone, TRIAL)
+    if known < len(content):
+        alone = mixture_steps(model.ngram, content, profile, thread_scratch())
+    elif ngram.cost(steps) <= ngram.cost(alone):
+        return CodecNumber.NEURAL, pack_payload(profile, steps)
+    return CodecNumber.NGRAM, pack_payload(profile, alone)
 
 
 def decompress_with(model: NeuralModel, payload: bytes | memoryview, content_size: int) -> bytes:
@@ -141,9 +159,17 @@ def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.
 
     `joint` learns as the chunk goes.
     """
+    alone = np.empty(2 * len(content), np.uint32)
+    return _walk(model, content, profile, joint, alone, 0)[0]
+
+
+def _walk(
+    model: NeuralModel, content: bytes, profile: int, joint: neural.Joint, alone: U32, trial: int
+) -> tuple[U32, int]:
+    """Return the steps, and how many bytes the network was asked about; fill `alone`."""
     bits, match_bits = table_bits(len(content))
     steps = np.empty(2 * len(content), np.uint32)
-    neural.model(
+    known = neural.model(
         model.ngram.static(profile),
         model.ngram.weights(profile),
         thread_scratch().state(bits, match_bits),
@@ -155,8 +181,10 @@ def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.
         32 - match_bits,
         np.empty(ALONG * 2 * 16, np.uint16),
         steps,
+        alone,
+        trial,
     )
-    return steps
+    return steps, known
 
 
 def _model_of(model: ModelRef | None) -> NeuralModel:

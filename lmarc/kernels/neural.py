@@ -100,8 +100,12 @@ def model(
     match_shift: int,
     freqs: U16Array,
     steps: U32Array,
-) -> None:
+    alone: U32Array,
+    trial: int,
+) -> int:
     """Walk over a chunk as the decoder will, and write down each symbol's place in the freqs.
+
+    It gives up where the network has not paid in the first `trial` bytes or so.
 
     Parameters
     ----------
@@ -114,6 +118,15 @@ def model(
         Changed: its weights learn.
     freqs : uint16, shape (rows * 2 * 16,)
         Scratch memory: what the mixture says of them.
+    alone : uint32, shape (2 * size,)
+        Receives each symbol's place in the freqs of the mixture alone.
+    trial : int
+        0: go on whatever comes.
+
+    Returns
+    -------
+    int
+        How many bytes it has come.
     """
     ngram._start_chunk(state)
     network.reset(hidden)
@@ -135,8 +148,10 @@ def model(
                 store_words(freqs, 16 * (2 * row + half), load_words(state.shares, 0))
                 if half == 0:
                     network.see(hidden, row, load_i32(state.freqs, 0))
+                    alone[2 * position] = _place(state.sums, state.freqs, byte >> 4)
                     _take_high(static, weights, state, byte >> 4, rate, bits)
                 else:
+                    alone[2 * position + 1] = _place(state.sums, state.freqs, byte & 15)
                     _take_byte(
                         static, weights, state, text, position, byte, rate, bits, match_shift
                     )
@@ -146,18 +161,23 @@ def model(
             byte = integer(text[position])
             first = widen(load_words(freqs, 32 * row))
             _join(joint, first, network.high(net, hidden, row), 0)
-            steps[2 * position] = _place(joint, byte >> 4)
+            steps[2 * position] = _place(joint.sums, joint.freqs, byte >> 4)
             _learn_join(joint, byte >> 4)
             second = widen(load_words(freqs, 32 * row + 16))
             network.see(hidden, row, second)
             _join(joint, second, network.low(net, hidden, row, byte >> 4), 1)
-            steps[2 * position + 1] = _place(joint, byte & 15)
+            steps[2 * position + 1] = _place(joint.sums, joint.freqs, byte & 15)
             _learn_join(joint, byte & 15)
+        if start < trial <= start + rows:
+            count = 2 * (start + rows)
+            if ngram.cost_of(steps, count) > ngram.cost_of(alone, count):
+                return start + rows
+    return size
 
 
 @inlined
-def _place(joint: Joint, symbol: int) -> int:
-    place: int = integer(joint.sums[symbol]) << 16 | integer(joint.freqs[symbol])
+def _place(sums: I32Array, freqs: I32Array, symbol: int) -> int:
+    place: int = integer(sums[symbol]) << 16 | integer(freqs[symbol])
     return place
 
 

@@ -409,17 +409,23 @@ def model(
                 _learn(static, weights, state, symbol, rate)
 
 
-@kernel
-def cost(steps: U32Array) -> int:
-    """The size of the coded symbols, in units of 2**-10 bits, by the coder's own logarithm."""
+@inlined
+def cost_of(steps: U32Array, count: int) -> int:
+    """The size of the first `count` coded symbols, as `cost` has it."""
     units = 0
-    for i in range(len(steps)):
+    for i in range(count):
         freq = integer(steps[i]) & rans.SLOT_MASK
         exponent = bit_length(freq) - 1
         fraction = (freq << 12 >> exponent) - 4096
         bump = fraction * (4096 - fraction) >> 12
         units += ((rans.PRECISION - exponent) << 10) - (fraction >> 2) - (bump * 352 >> 12)
     return units
+
+
+@kernel
+def cost(steps: U32Array) -> int:
+    """The size of the coded symbols, in units of 2**-10 bits, by the coder's own logarithm."""
+    return cost_of(steps, len(steps))
 
 
 @kernel

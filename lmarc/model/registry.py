@@ -31,6 +31,7 @@ __all__ = [
     "ngram_model",
     "require_base_inside",
     "shipped",
+    "shipped_base",
     "shipped_path",
 ]
 
@@ -225,6 +226,17 @@ def neural_model(
     if size is not None and size != found:
         raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
     return model
+
+
+def shipped_base(sha256: bytes, path: str | None = None) -> ModelFile | None:
+    """Return the n-gram model that a neural model names, if it ships with this installation."""
+    from lmarc.model.neural import base_of
+
+    sections = file.unpack(find_bytes(sha256, path), file.KIND_NEURAL)
+    digest, inside = base_of(sections)
+    if inside is not None or digest.hex() not in SHIPPED:
+        return None
+    return ModelFile(digest, shipped_path(digest.hex()).stat().st_size, None)
 
 
 def require_base_inside(data: bytes) -> None:

@@ -340,3 +340,24 @@ def test_the_shipped_model_is_named_and_found_without_a_word(tmp_path: Path) -> 
         (model,) = archive.models().to_pylist()
         assert (model["embedded"], model["sha256"].hex()) == (0, registry.DEFAULT_NGRAM)
         assert archive.read("prose") == MEMBERS["prose"]
+
+
+@pytest.mark.skipif(not registry.SHIPPED, reason="this version ships no model")
+def test_a_chunk_that_the_network_makes_larger_goes_without_it(tmp_path: Path) -> None:
+    """It names the n-gram model below the network; both are declared, in the order of slots."""
+    lines = b"the same line again\n" * 800  # what the counts are sure of
+    prose = Path(__file__).parents[2].joinpath("spec", "v1", "format.md").read_bytes()[:16_000]
+    path = tmp_path / "a"
+    with lmarc.Writer(path, preset="max", chunk_size=16_384) as writer:
+        writer.add_bytes("lines.txt", lines)
+    with lmarc.open(path) as archive:
+        assert set(archive.chunks().column("codec").to_pylist()) == {3}
+        assert [model["kind"] for model in archive.models().to_pylist()] == [3, 2]
+    with lmarc.appender(path, preset="max") as writer:
+        writer.add_bytes("prose.txt", prose)
+    with lmarc.open(path) as archive:
+        chunks = archive.chunks()
+        assert set(chunks.column("codec").to_pylist()) == {3, 4}
+        assert len(archive.models()) == 2
+        assert archive.read("lines.txt") == lines
+        assert archive.read("prose.txt") == prose

@@ -35,7 +35,7 @@ def run(
             executor,
             settings or CodecSettings(),
             lines,
-            model,
+            [] if model is None else [model],
             lambda encoded, became: seen.append((encoded, became)),
         )
         for number, (content_class, content) in enumerate(members):

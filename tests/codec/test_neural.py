@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lmarc.codec import vectors
+from lmarc.codec import ngram, vectors
 from lmarc.codec.base import ModelRef
-from lmarc.codec.neural import CODEC, compress_with, decompress_together, decompress_with
+from lmarc.codec.neural import (
+    CODEC,
+    compress_either,
+    compress_with,
+    decompress_together,
+    decompress_with,
+)
 from lmarc.errors import CorruptError, ModelError
+from lmarc.model import registry
 from tools import reference_decoder
 
 CONTENTS = {
@@ -76,6 +85,21 @@ def test_a_damaged_payload_is_refused_or_decodes_to_something(seed: int) -> None
 def test_payloads_of_no_sense_are_refused(payload: bytes) -> None:
     with pytest.raises(CorruptError):
         decompress_with(vectors.small_network(), payload, 100)
+
+
+def test_the_shorter_of_two_payloads_is_taken() -> None:
+    """The network of random weights loses where it is always trusted; the other is shipped."""
+    losing = vectors.small_network()
+    losing = type(losing)({**losing.arrays, "join_rate": np.array([0], np.int32)}, losing.ngram)
+    prose = vectors.prose("either", 9000)
+    for size in (1, 300, 9000):  # before and after the network is given up
+        number, payload = compress_either(losing, prose[:size])
+        assert (number, payload) == (3, ngram.compress_with(losing.ngram, prose[:size]))
+        assert len(payload) <= len(compress_with(losing, prose[:size]))
+    spec = Path(__file__).parents[2] / "spec" / "v1" / "format.md"
+    text = spec.read_bytes()[:20_000]
+    winning = registry.neural_model(registry.shipped("neural"))
+    assert compress_either(winning, text) == (4, compress_with(winning, text))
 
 
 def test_payloads_decode_together_as_alone() -> None:

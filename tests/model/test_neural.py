@@ -31,8 +31,8 @@ def test_a_packed_model_is_parsed_to_the_same_numbers() -> None:
 
 def test_weights_stand_as_the_kernels_read_them() -> None:
     model = random_network(4, 32, 16)
-    inner = model.network.inner.reshape(16, 48, 2)
-    assert (inner.transpose(1, 0, 2).reshape(48, 32) == model.arrays["inner"]).all()
+    inner = model.network.inner.reshape(3, 16, 16, 2)  # blocks, pairs of inputs
+    assert (inner.transpose(0, 2, 1, 3).reshape(48, 32) == model.arrays["inner"]).all()
     low = model.network.low.reshape(16, 8, 16, 2)[5]
     assert (low.transpose(1, 0, 2).reshape(16, 16) == model.arrays["low"][80:96]).all()
     with pytest.raises(ValueError, match="read-only"):
