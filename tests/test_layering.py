@@ -28,7 +28,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "interop": ({"lmarc", "errors", "archive"}, {"fsspec", "pyarrow", "torch", "dask", "mfusepy"}),
     "train": (
         {"lmarc", "errors", "kernels", "model", "codec"},
-        {"torch", "numpy", "numba", "pyarrow"},
+        {"torch", "numpy", "numba", "pyarrow", "matplotlib"},
     ),
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),
 }

@@ -17,6 +17,7 @@ from lmarc.cli.render import Steps, json_line, size
 
 __all__ = ["add_arguments", "run"]
 
+DEFAULT_UNITS: Final = (256, 160)
 _STEPS: Final = 4  # reading, training, joining, measuring
 _JOIN_TEXT: Final = 2_000_000  # bytes
 _HELD_OUT: Final = 2_000_000
@@ -38,20 +39,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "comes with lmarc, which is named and not inside)",
     )
     parser.add_argument(
+        "--init",
+        metavar="MODEL",
+        help="a neural model to begin with, 'shipped' for the one that comes with lmarc: its "
+        "network goes on learning, and grows where --units are more",
+    )
+    parser.add_argument(
         "--units",
         type=_units,
-        default=(256, 160),
         metavar="AxB",
-        help="units of the two layers, multiples of 16 (default: 256x160)",
+        help="units of the two layers, multiples of 16 (default: those of --init, or 256x160)",
     )
     parser.add_argument(
         "--minutes", type=float, default=60.0, metavar="M", help="train this long (default: 60)"
+    )
+    parser.add_argument(
+        "--train-text",
+        type=options.size,
+        metavar="SIZE",
+        help="end after this much text, if that is sooner; the same text gives the same model then",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on from what a training has left in --work"
     )
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=4e-3, metavar="R", help="the learning rate (default: 0.004)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of what is drawn by chance (default: 1)"
+    )
+    parser.add_argument(
+        "--weight",
+        action="append",
+        type=_weight,
+        default=[],
+        metavar="DOMAIN=W",
+        help="draw a domain W times as often as its size says; a domain is a folder or a file",
     )
     parser.add_argument(
         "--rows", type=options.count, default=32, metavar="N", help="chunks at a time (default: 32)"
@@ -74,6 +100,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep checkpoint and log here (default: MODEL.work, until done)",
     )
+    parser.add_argument(
+        "--curve", metavar="PNG", help="draw bits per byte against text seen (needs matplotlib)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
 
@@ -88,26 +117,35 @@ def run(arguments: argparse.Namespace) -> int:
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
         try:
-            from lmarc.train.neural import base_model, held_out_bits, train_neural
+            from lmarc.train.curves import require_matplotlib
+            from lmarc.train.neural import base_model, held_out_bits, initial_model, train_neural
+
+            if arguments.curve is not None:
+                require_matplotlib()
         except ModuleNotFoundError as exc:
             raise ValueError(
                 f"training networks needs {exc.name}, which is not installed: "
                 "pip install 'lmarc[torch]'"
             ) from exc
         from lmarc.train.data import documents, gather
-        from lmarc.train.loop import Settings
+        from lmarc.train.loop import LOG, Settings
 
         base, inside = base_model(arguments.ngram)
         corpus = gather(
             documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
         )
         steps.done(f"read {size(corpus.size)} of text")
-        first, second = arguments.units
+        init = initial_model(arguments.init, base)
+        first, second = arguments.units or (init.units if init is not None else DEFAULT_UNITS)
         settings = Settings(
             first=first,
             second=second,
             rows=arguments.rows,
+            rate=arguments.rate,
+            seed=arguments.seed,
+            weights=dict(arguments.weight),
             minutes=arguments.minutes,
+            text=arguments.train_text,
             device=arguments.device,
         )
 
@@ -127,6 +165,7 @@ def run(arguments: argparse.Namespace) -> int:
             work,
             resume=arguments.resume,
             join_text=_JOIN_TEXT,
+            init=init,
             report=told,
             done=steps.done,
         )
@@ -136,6 +175,10 @@ def run(arguments: argparse.Namespace) -> int:
         steps.begin("coding text that was held out")
         mixture, joint, count = held_out_bits(data, base, corpus, _HELD_OUT)
         steps.done("measured")
+    if arguments.curve is not None:
+        from lmarc.train.curves import draw
+
+        draw(work / LOG, Path(arguments.curve))
     if arguments.work is None:
         shutil.rmtree(work, ignore_errors=True)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -172,3 +215,14 @@ def _units(text: str) -> tuple[int, int]:
     if any(n % 16 or not 16 <= n <= 4096 for n in units):
         raise argparse.ArgumentTypeError(f"{text!r} has no multiples of 16 up to 4096")
     return units
+
+
+def _weight(text: str) -> tuple[str, float]:
+    domain, _, weight = text.rpartition("=")
+    try:
+        value = float(weight)
+    except ValueError:
+        value = -1.0
+    if not domain or not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form code=2.5")
+    return domain, value

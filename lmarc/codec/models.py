@@ -46,11 +46,11 @@ def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
     ModelError
         When it is no model of the kind that the codec needs.
     """
-    from lmarc.model.registry import find_bytes, locate, require_base_inside
+    from lmarc.model.registry import find_bytes, locate, require_base
 
     kind = int(model_kind(name))
     found = locate(name, kind, path)
     data = find_bytes(found.sha256, found.path) if embed else b""
     if embed and kind == ModelKind.NEURAL:
-        require_base_inside(data)
+        require_base(data)
     return TextModel(kind, found.sha256, found.size, data)

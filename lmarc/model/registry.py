@@ -29,7 +29,7 @@ __all__ = [
     "locate",
     "neural_model",
     "ngram_model",
-    "require_base_inside",
+    "require_base",
     "shipped",
     "shipped_base",
     "shipped_path",
@@ -239,12 +239,15 @@ def shipped_base(sha256: bytes, path: str | None = None) -> ModelFile | None:
     return ModelFile(digest, shipped_path(digest.hex()).stat().st_size, None)
 
 
-def require_base_inside(data: bytes) -> None:
-    """Raise ModelError unless a neural model holds the n-gram model that it corrects."""
+def require_base(data: bytes) -> None:
+    """Raise ModelError unless a neural model holds the n-gram model that it corrects, or ships it.
+
+    What ships every installation has, for ever.
+    """
     from lmarc.model.neural import base_of
 
     digest, inside = base_of(file.unpack(data, file.KIND_NEURAL))
-    if inside is None:
+    if inside is None and digest.hex() not in SHIPPED:
         raise ModelError(
             f"this neural model names its n-gram model {digest.hex()} and does not hold it, so an "
             "archive that embeds it could not be read alone; embed one trained with --ngram"

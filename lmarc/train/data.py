@@ -35,6 +35,7 @@ class Document:
     domain: str
     name: str
     text: bytes
+    part: str | None = None  # where it is known: what `lmarc train pack` has written
 
 
 @dataclass(slots=True)
@@ -102,9 +103,18 @@ def _documents_of(file: Path, column: str, text_field: str) -> Iterator[Document
         with lmarc.open(file) as archive:
             for member in archive:
                 if member.is_file():
-                    yield Document(file.stem, member.name, archive.read(member.path))
+                    yield _member(file.stem, member.name, archive.read(member.path))
     else:
         yield Document(file.parent.name, file.name, file.read_bytes())
+
+
+def _member(stem: str, name: str, text: bytes) -> Document:
+    """Return a member of an archive; one that was packed knows its part and domain."""
+    part, _, rest = name.partition("/")
+    domain, _, number = rest.partition("/")
+    if part in PARTS and number:
+        return Document(domain, number, text, part)
+    return Document(stem, name, text)
 
 
 def _parquet(file: Path, column: str) -> Iterator[Document]:
@@ -141,7 +151,7 @@ def gather(found: Iterable[Document], limit: int) -> Corpus:
     """
     corpus = Corpus()
     seen: set[bytes] = set()
-    kept: deque[tuple[str, bytes, bytes]] = deque()  # domain, digest, text
+    kept: deque[tuple[str, bytes, bytes, str | None]] = deque()  # domain, digest, text, part
     total = hashlib.sha256()
     for document in found:
         if corpus.size >= limit:
@@ -152,17 +162,19 @@ def gather(found: Iterable[Document], limit: int) -> Corpus:
         seen.add(digest)
         total.update(digest)
         corpus.size += len(document.text)
-        kept.append((document.domain, digest, document.text))
+        kept.append((document.domain, digest, document.text, document.part))
     split = _SPLIT if corpus.size >= _LITTLE else _LITTLE_SPLIT
     keyed: dict[tuple[str, str], list[tuple[bytes, bytes]]] = {}
     while kept:
-        domain, digest, whole = kept.popleft()
-        pieces = range(0, len(whole), split) if len(whole) > 4 * split else (0,)
+        domain, digest, whole, known = kept.popleft()
+        pieces = range(0, len(whole), split) if len(whole) > 4 * split and not known else (0,)
         for start in pieces:
             text = whole[start : start + split] if len(pieces) > 1 else whole
             key = hashlib.sha256(digest + start.to_bytes(8, "little")).digest()
             share = int.from_bytes(key[:4], "big") / 2**32
-            part = next(name for name, end in zip(PARTS, _SHARES, strict=True) if share < end)
+            part = known or next(
+                name for name, end in zip(PARTS, _SHARES, strict=True) if share < end
+            )
             keyed.setdefault((part, domain), []).append((key, text))
     for (part, domain), pairs in keyed.items():
         pairs.sort(key=lambda pair: pair[0])

@@ -23,7 +23,7 @@ from lmarc.train.export import export, restore, train_join
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 
-__all__ = ["base_model", "held_out_bits", "train_neural"]
+__all__ = ["base_model", "held_out_bits", "initial_model", "train_neural"]
 
 MIN_TEXT: Final = 64 << 10  # bytes to train on
 
@@ -38,6 +38,15 @@ def base_model(path: str | None) -> tuple[NgramModel, bytes]:
         return registry.ngram_model(digest), digest
     data = Path(path).read_bytes()
     return NgramModel.parse(data), data
+
+
+def initial_model(path: str | None, base: NgramModel) -> NeuralModel | None:
+    """Return the neural model at `path`, 'shipped' for that one, on top of `base`; or None."""
+    if path is None:
+        return None
+    if path == "shipped":
+        return NeuralModel(registry.neural_model(registry.shipped("neural")).arrays, base)
+    return NeuralModel.parse(file.unpack(Path(path).read_bytes(), file.KIND_NEURAL), base)
 
 
 def train_neural(

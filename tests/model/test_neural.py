@@ -71,10 +71,12 @@ def test_the_registry_parses_a_model_once() -> None:
         registry.neural_model(digest, data, size=7)
 
 
-def test_a_model_without_its_base_is_not_embedded() -> None:
-    registry.require_base_inside(packed())
+def test_a_model_is_embedded_with_its_base_or_on_one_that_ships() -> None:
+    registry.require_base(packed())
     with pytest.raises(ModelError, match=r"3f3f3f.*could not be read alone"):
-        registry.require_base_inside(packed(b"?" * 32))
+        registry.require_base(packed(b"?" * 32))
+    if registry.SHIPPED:
+        registry.require_base(packed(registry.shipped("ngram")))
 
 
 def test_a_base_that_is_nowhere_is_missed() -> None:
