@@ -42,6 +42,7 @@ def run_shell(text: str, cwd: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # a loader's workers
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_the_commands_and_programs_of_a_page_run(
     page: Path,

@@ -25,7 +25,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"errors", "format", "codec", "routing"},
         {"fsspec", "pyarrow", "numpy", "zstandard", "xxhash"},
     ),
-    "interop": ({"lmarc", "errors", "archive"}, {"fsspec", "pyarrow", "torch", "dask", "mfusepy"}),
+    "interop": (
+        {"lmarc", "errors", "archive"},
+        {"fsspec", "pyarrow", "numpy", "torch", "dask", "mfusepy"},
+    ),
     "train": (
         {"lmarc", "errors", "kernels", "model", "codec"},
         {"torch", "numpy", "numba", "pyarrow", "matplotlib"},

@@ -90,6 +90,11 @@ class MemberRecords(Sequence[bytes]):
             self._lines, self._ends = lines, np.cumsum(lines)
         return self._ends
 
+    @property
+    def chunks(self) -> list[int]:
+        """The numbers of the chunks that hold the member, in its order."""
+        return self._chunks
+
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
@@ -130,10 +135,7 @@ class MemberRecords(Sequence[bytes]):
         CorruptError, SourceError
             A chunk is damaged or cannot be read, or the line index is wrong.
         """
-        wanted: dict[int, list[tuple[int, int]]] = {}  # piece -> (place in the result, line in it)
-        for place, number in enumerate(numbers):
-            for piece, line in self._find(number):
-                wanted.setdefault(piece, []).append((place, line))
+        wanted = self._find(numbers)
         parts: list[list[bytes]] = [[] for _ in numbers]
         for piece, content in self._pieces(sorted(wanted)):
             newlines = self._newlines(piece, content)
@@ -141,20 +143,29 @@ class MemberRecords(Sequence[bytes]):
                 parts[place].append(_cut(content, newlines, line))
         return [_record(some) for some in parts]
 
-    def _find(self, number: int) -> list[tuple[int, int]]:
-        """Return the pieces that a record lies in, and which line of each it is."""
+    def _find(self, numbers: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+        """Return for each piece that is needed: (place in the result, line in the piece)."""
         count = len(self)
-        if not -count <= number < count:
-            raise IndexError(f"record {number} of {self.name!r}, which has {count}")
+        given = np.asarray(numbers, np.int64)
+        wrong = given[(given < -count) | (given >= count)]
+        if len(wrong):
+            raise IndexError(f"record {wrong[0]} of {self.name!r}, which has {count}")
+        given = np.where(given < 0, given + count, given)
         ends = self.ends
-        number %= count
-        last = int(np.searchsorted(ends, number, side="right"))
-        line = number - (int(ends[last - 1]) if last else 0)
-        if line or not last:
-            return [(last, line)]
-        # It may begin where the last line before it ends: behind a newline of this piece.
-        first = int(np.searchsorted(ends, ends[last - 1], side="left"))
-        return [*((piece, _TAIL) for piece in range(first, last)), (last, 0)]
+        last = np.searchsorted(ends, given, side="right")
+        before = np.concatenate([[0], ends])[last]  # records that end in front of the piece
+        lines = given - before
+        # The first line to end in a piece may begin where the last line before it ends: behind a
+        # newline of this piece.
+        first = np.where(lines > 0, last, np.searchsorted(ends, before, side="left"))
+        first = np.minimum(first, last)
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        columns = first.tolist(), last.tolist(), lines.tolist()
+        for place, (start, stop, line) in enumerate(zip(*columns, strict=True)):
+            for piece in range(start, stop):
+                wanted.setdefault(piece, []).append((place, _TAIL))
+            wanted.setdefault(stop, []).append((place, line))
+        return wanted
 
     def _pieces(self, pieces: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Give the contents of some of the member's pieces, from the cache or in few reads."""
@@ -167,7 +178,7 @@ class MemberRecords(Sequence[bytes]):
                 start = self._offsets[piece]
                 yield piece, contents[chunk][start : start + self._sizes[piece]]
 
-    def _newlines(self, piece: int, content: bytes) -> I64:
+    def _newlines(self, piece: int, content: bytes) -> list[int]:
         """Return where the newlines of a piece are, checked against its count."""
         newlines = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
         found = len(newlines) + self._is_cut(piece, content)
@@ -175,7 +186,7 @@ class MemberRecords(Sequence[bytes]):
         if found != expected:
             message = f"{found} lines end in piece {piece} of {self.name!r}"
             raise CorruptError(f"{message} in {self.archive.url}, its line index says {expected}")
-        return newlines
+        return newlines.tolist()
 
     def _is_cut(self, piece: int, content: bytes) -> bool:
         """Tell whether the piece ends the member in a line without a newline."""
@@ -196,12 +207,12 @@ class MemberRecords(Sequence[bytes]):
         return np.array(counts, np.int64)
 
 
-def _cut(content: bytes, newlines: I64, line: int) -> bytes:
+def _cut(content: bytes, newlines: list[int], line: int) -> bytes:
     """Return one line of a piece, or what there is of it in the piece."""
     if line == _TAIL:
-        return content[int(newlines[-1]) + 1 :] if len(newlines) else content
-    start = int(newlines[line - 1]) + 1 if line else 0
-    return content[start : int(newlines[line])] if line < len(newlines) else content[start:]
+        return content[newlines[-1] + 1 :] if newlines else content
+    start = newlines[line - 1] + 1 if line else 0
+    return content[start : newlines[line]] if line < len(newlines) else content[start:]
 
 
 def _record(parts: Sequence[bytes]) -> bytes:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmarc.archive.index import Index
+    from lmarc.archive.reader import Archive
 
-__all__ = ["Gather"]
+__all__ = ["Gather", "read_together"]
 
 Span = tuple[int, int, int]  # entry, position, end
 
@@ -60,3 +61,26 @@ class Gather:
     def results(self) -> list[bytes | Exception]:
         """Return the bytes of each range, holes as zeros, or why they cannot be had."""
         return [r if isinstance(r, Exception) else bytes(r) for r in self._results]
+
+
+def read_together(archive: Archive, spans: Sequence[tuple[int, int, int]]) -> list[bytes]:
+    """Return the bytes of ranges of files, near chunks in one read, each decoded once.
+
+    Parameters
+    ----------
+    archive : Archive
+        Where they are.
+    spans : sequence of (entry, position, end)
+        Files and ranges within their sizes.
+
+    Raises
+    ------
+    CorruptError, SourceError
+        A chunk is damaged or cannot be read.
+    """
+    gather = Gather(archive.index, spans)
+    reader = archive.chunk_reader
+    for batch in reader.batches(gather.chunks):
+        for chunk, content in reader.contents(batch).items():
+            gather.put(chunk, content)
+    return [part for part in gather.results() if not isinstance(part, Exception)]

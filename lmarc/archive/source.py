@@ -174,10 +174,11 @@ class LocalSource:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Python may have taken `os` away by then, where it ends.
         descriptor = getattr(self, "_descriptor", -1)
         if descriptor >= 0:
-            os.close(descriptor)
+            close(descriptor)
 
 
 def _restore_local(path: str, identity: tuple[int, int] | None) -> LocalSource:
