@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 _CONCURRENT: Final = 10  # requests to one object at the same time
 _ATTEMPTS: Final = 3  # for a body that breaks off; s3fs repeats requests by itself
-_TOTAL: Final = re.compile(r"bytes \d+-\d+/(\d+)")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 def open_remote_source(url: str, storage_options: Mapping[str, Any] | None) -> Source:
@@ -178,50 +178,69 @@ class S3Source(FsspecSource):
         filesystem = self.filesystem
         try:
             data, answer = self._guard(
-                lambda: sync(filesystem.loop, self._get, f"bytes=-{size}"), -size, None
+                lambda: sync(filesystem.loop, self._get, -size, None), -size, None
             )
         except SourceError as exc:
             if "InvalidRange" in repr(exc.__cause__) or "not satisfiable" in str(exc.__cause__):
                 return b"", 0  # an empty object has no range at all
             raise
         self.etag = answer.get("ETag")
-        total = _TOTAL.match(answer.get("ContentRange") or "")
-        return data[-size:], int(total[1]) if total else len(data)
+        found = _CONTENT_RANGE.match(answer.get("ContentRange") or "")
+        if found is None:  # the whole object
+            return data[-size:], len(data)
+        first, last, total = map(int, found.groups())
+        if last + 1 != total or len(data) != min(size, total) or first != total - len(data):
+            message = f"gave {len(data)} bytes as {found[0]!r}, its last {size} were asked for"
+            raise SourceError(message, url=self.url, start=-size)
+        return data, total
 
     def _read_all(self, ranges: list[Range]) -> list[bytes]:
         return sync(self.filesystem.loop, self._get_all, ranges)  # type: ignore[no-any-return]
 
     async def _get_all(self, ranges: list[Range]) -> list[bytes]:
         async def get(wanted: Range) -> bytes:
+            start, end = wanted
             async with self._limit:
-                data, _ = await self._get(f"bytes={wanted[0]}-{wanted[1] - 1}")
+                data, answer = await self._get(start, end)
+            found = _CONTENT_RANGE.match(answer.get("ContentRange") or "")
+            if found is not None and (int(found[1]), int(found[2]) + 1) != wanted:
+                message = f"gave {found[0]!r}, other bytes than were asked for"
+                raise SourceError(message, url=self.url, start=start, end=end)
             return self._checked(wanted, data)
 
         return list(await asyncio.gather(*map(get, ranges)))
 
-    async def _get(self, range_header: str) -> tuple[bytes, dict[str, Any]]:
+    async def _get(self, start: int, end: int | None) -> tuple[bytes, dict[str, Any]]:
+        """Return what the store gives for a range, the last bytes where `start` is negative."""
         bucket, key, version = self.filesystem.split_path(self._path)
-        arguments = {"Bucket": bucket, "Key": key, "Range": range_header}
+        wanted = f"bytes={start}" if end is None else f"bytes={start}-{end - 1}"
+        arguments = {"Bucket": bucket, "Key": key, "Range": wanted}
         if version is not None:
             arguments["VersionId"] = version
         if self.etag is not None:
             arguments["IfMatch"] = self.etag
+        replaced = SourceError(
+            "was replaced since it was opened: its ETag changed", url=self.url, start=start, end=end
+        )
         for attempt in range(_ATTEMPTS):
             try:
                 answer = await self.filesystem._call_s3("get_object", **arguments)
-            except OSError as exc:
-                if "PreconditionFailed" in repr(exc.__cause__) or "condition" in str(exc):
-                    message = "was replaced since it was opened: its ETag changed"
-                    raise SourceError(message, url=self.url) from exc
+                if self.etag not in (None, answer.get("ETag", self.etag)):
+                    answer["Body"].close()
+                    raise replaced
+                try:
+                    return await answer["Body"].read(), answer
+                finally:
+                    answer["Body"].close()
+            except (SourceError, FileNotFoundError):
                 raise
-            body = answer["Body"]
-            try:
-                return await body.read(), answer
-            except Exception:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            finally:
-                body.close()
+            except Exception as exc:
+                if "PreconditionFailed" in repr(exc.__cause__) or "condition" in str(exc):
+                    raise replaced from exc
+                # s3fs has repeated what can be repeated, but for bodies that break off.
+                if isinstance(exc, OSError) or attempt == _ATTEMPTS - 1:
+                    message = f"cannot be read: {str(exc) or type(exc).__name__}"
+                    raise SourceError(message, url=self.url, start=start, end=end) from exc
         raise AssertionError("unreachable")
 
 

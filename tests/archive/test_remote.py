@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -11,6 +12,7 @@ import lmarc
 from lmarc.archive.remote import FsspecSource, S3Source, open_remote_source
 from tests.archive.samples import MEMBERS, make, noise, text
 from tests.conftest import Bucket
+from tools.benchmarks._s3 import Answer, RequestLog
 
 SIZE = 150_000  # bytes of a member
 COUNT = 60
@@ -183,3 +185,97 @@ def test_ranges_apart_are_read_at_the_same_time(url: str, bucket: Bucket) -> Non
     assert [bytes(b) for b in source.read_ranges(ranges)] == [whole[a:b] for a, b in ranges]
     assert sorted(bucket.log.ranges) == ["bytes=0-79", "bytes=5242880-5242888"]
     assert source.read_ranges([]) == []
+
+
+def short_body(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    return status, {**headers, "content-length": str(len(body) - 1)}, body[:-1]
+
+
+def cut_body(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    return status, headers, body[: len(body) // 2]
+
+
+def other_range(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    first, rest = headers["content-range"].removeprefix("bytes ").split("-")
+    last, total = rest.split("/")
+    moved = f"bytes {int(first) - 1}-{int(last) - 1}/{total}"
+    return status, {**headers, "content-range": moved}, body
+
+
+def other_bytes(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    return status, headers, body[1:] + body[:1]
+
+
+def other_etag(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    return status, {**headers, "etag": '"another"'}, body
+
+
+def no_range(status: str, headers: dict[str, str], body: bytes) -> Answer:
+    headers = {name: value for name, value in headers.items() if name != "content-range"}
+    return "200 OK", {**headers, "content-length": str(2 * len(body))}, 2 * body
+
+
+@pytest.fixture
+def lies(bucket: Bucket) -> Iterator[RequestLog]:
+    yield bucket.log
+    bucket.log.lie = None
+    bucket.log.fail_at, bucket.log.fail_how = -1, "refuse"
+
+
+@pytest.mark.parametrize("lie", [short_body, cut_body, other_range, other_etag, no_range])
+def test_a_lie_about_a_range_names_url_and_range(
+    url: str, bucket: Bucket, lies: RequestLog, lie: Any
+) -> None:
+    archive = lmarc.open(url, storage_options=bucket.storage_options)
+    start = int(archive.index.chunk_offsets[0])
+    end = start + int(archive.index.chunk_stored_sizes[0])
+    lies.lie = lie
+    with pytest.raises(lmarc.SourceError) as caught:
+        archive.read("m00")
+    assert (caught.value.url, caught.value.start, caught.value.end) == (url, start, end)
+    assert f"({url}, bytes {start} to {end})" in str(caught.value)
+    lies.lie = None
+    if lie is not other_etag:
+        assert archive.read("m00") == noise(0, SIZE)
+
+
+@pytest.mark.parametrize("lie", [short_body, cut_body, other_range])
+def test_a_lie_about_the_end_names_url_and_range(
+    url: str, bucket: Bucket, lies: RequestLog, lie: Any
+) -> None:
+    lies.lie = lie
+    with pytest.raises(lmarc.SourceError, match=f"{url}, bytes -65536 to the end"):
+        lmarc.open(url, storage_options=bucket.storage_options)
+
+
+def test_other_bytes_are_never_given(url: str, bucket: Bucket, lies: RequestLog) -> None:
+    archive = lmarc.open(url, storage_options=bucket.storage_options)
+    lies.lie = other_bytes
+    with pytest.raises(lmarc.CorruptError, match="at byte"):
+        archive.read("m00", 10, 10)
+    with pytest.raises(lmarc.FormatError):
+        lmarc.open(url, storage_options=bucket.storage_options)
+    lies.lie = None
+    assert archive.read("m00") == noise(0, SIZE)
+
+
+@pytest.mark.parametrize("how", ["error", "cut"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_request_that_fails_once_is_repeated(
+    url: str, bucket: Bucket, lies: RequestLog, how: str, number: int
+) -> None:
+    lies.clear()
+    lies.fail_at, lies.fail_how = number, how
+    archive = lmarc.open(url, storage_options=bucket.storage_options)
+    assert archive.read("m00") == noise(0, SIZE)
+    assert lies.methods == ["GET"] * 3
+
+
+def test_a_store_that_keeps_failing_names_url_and_range(
+    url: str, bucket: Bucket, lies: RequestLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    archive = lmarc.open(url, storage_options=bucket.storage_options)
+    lies.lie = lambda status, headers, body: ("500 Internal Server Error", {}, b"")
+    with pytest.raises(lmarc.SourceError, match=f"{url}, bytes 0 to 150"):
+        archive.source.read(0, 150)

@@ -3,11 +3,14 @@
 import io
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
+
+Answer = tuple[str, dict[str, str], bytes]
 
 OPTIONS_KEY = {"key": "testing", "secret": "testing"}
 
@@ -25,6 +28,9 @@ class RequestLog:
     # How: refuse (403), error (500), cut (the connection ends before anything is done), or lose (it
     # ends when all is done, before the answer).
     fail_how: str = "refuse"
+    delay: float = 0  # seconds before each answer
+    # Makes another answer of that to a GET: status, headers, body.
+    lie: Callable[[str, dict[str, str], bytes], Answer] | None = None
 
     def clear(self) -> None:
         """Forget what was logged."""
@@ -91,6 +97,25 @@ def holds(environ: dict[str, Any], backend: Any) -> bool:
     return found.get("etag", "") == wanted
 
 
+def lied(
+    lie: Callable[[str, dict[str, str], bytes], Answer],
+    environ: dict[str, Any],
+    backend: Any,
+    start_response: Any,
+) -> Iterable[bytes]:
+    """Answer with what `lie` makes of the true answer."""
+    true: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        true.extend((status, {name.lower(): value for name, value in headers}))
+        return lambda data: None
+
+    body = b"".join(backend(environ, start))
+    status, headers, body = lie(true[0], true[1], body)
+    start_response(status, list(headers.items()))
+    return [body]
+
+
 @contextmanager
 def s3_server() -> Iterator[RequestLog]:
     """Serve an empty S3 until the block ends."""
@@ -109,6 +134,7 @@ def s3_server() -> Iterator[RequestLog]:
         log.methods.append(environ["REQUEST_METHOD"])
         log.ranges.append(environ.get("HTTP_RANGE", ""))
         log.sent += int(environ.get("CONTENT_LENGTH") or 0)
+        time.sleep(log.delay)
 
         if fails in ANSWERS:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -129,6 +155,8 @@ def s3_server() -> Iterator[RequestLog]:
                 log.received += int(sizes.get("content-length", 0))
             return start_response(status, headers, *rest)
 
+        if log.lie is not None and environ["REQUEST_METHOD"] == "GET":
+            return lied(log.lie, environ, backend, start)
         return backend(environ, start)  # type: ignore[no-any-return]
 
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
