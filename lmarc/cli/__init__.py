@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "info": ("lmarc.cli.info", "show an archive's version, sizes, codecs and models"),
     "recover": ("lmarc.cli.recover", "save what is intact in a damaged archive"),
     "train": ("lmarc.cli.train", "make a model from text of your own"),
+    "eval": ("lmarc.cli.eval", "see what a model makes of text"),
     "selftest": ("lmarc.cli.selftest", "check that the coders of this machine are sound"),
     "warmup": ("lmarc.cli.warmup", "compile the coders ahead of their first use"),
 }

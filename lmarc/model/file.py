@@ -15,7 +15,7 @@ import zstandard
 
 from lmarc.errors import ModelError
 
-__all__ = ["KIND_NEURAL", "KIND_NGRAM", "check", "pack", "unpack"]
+__all__ = ["KIND_NEURAL", "KIND_NGRAM", "check", "kind_of", "pack", "unpack"]
 
 MAGIC: Final = b"\x8dLMMOD\r\n"
 VERSION: Final = 1
@@ -41,12 +41,19 @@ def pack(kind: int, sections: Mapping[str, bytes]) -> bytes:
     return HEADER.pack(MAGIC, VERSION, kind, len(sections)) + b"".join(table) + b"".join(stored)
 
 
-def check(data: bytes | memoryview, kind: int) -> int:
-    """Return how many sections a model file declares, or raise ModelError for another file."""
+def kind_of(data: bytes | memoryview) -> int:
+    """Return the kind of a model file, or raise ModelError for another file."""
     view = memoryview(data)
     if len(view) < HEADER.size or bytes(view[:8]) != MAGIC:
         raise ModelError(f"model file begins with {bytes(view[:8])!r}, expected {MAGIC!r}")
-    _, version, found, count = HEADER.unpack_from(view)
+    return int(HEADER.unpack_from(view)[2])
+
+
+def check(data: bytes | memoryview, kind: int) -> int:
+    """Return how many sections a model file declares, or raise ModelError for another file."""
+    view = memoryview(data)
+    found = kind_of(view)
+    _, version, _, count = HEADER.unpack_from(view)
     if version != VERSION:
         raise ModelError(f"model file is of version {version}, this version reads {VERSION}")
     if found != kind:

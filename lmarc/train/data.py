@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from lmarc.errors import ModelError
 
-__all__ = ["PARTS", "Corpus", "Document", "documents", "gather"]
+__all__ = ["PARTS", "Corpus", "Document", "documents", "files", "gather"]
 
 PARTS: Final = ("tables", "mixture", "held out")
 _SHARES: Final = (0.74, 0.96, 1.0)  # upper ends
@@ -74,6 +74,11 @@ def documents(
     for path in paths:
         for file in _files(Path(path)):
             yield from _documents_of(file, column, text_field)
+
+
+def files(paths: Sequence[str]) -> list[str]:
+    """Return every file below `paths`, in a fixed order."""
+    return [str(file) for path in paths for file in _files(Path(path))]
 
 
 def _files(path: Path) -> Iterator[Path]:
