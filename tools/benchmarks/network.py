@@ -1,0 +1,231 @@
+"""What the network of preset `max` saves of the n-gram codec's bytes, and what its time goes to.
+
+Both codecs code the same chunks; each chunk is decoded and compared. Times are of processor time.
+The network's parts run by themselves, on numbers that do not matter, for as many bytes; what is
+left of the whole is joining, learning how to join, and the profile's choice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lmarc.cli import options as units
+from lmarc.codec import neural, ngram
+from lmarc.codec.base import CodecNumber, ModelKind
+from lmarc.model import registry
+from lmarc.model.neural import NeuralModel
+from lmarc.model.ngram import thread_scratch
+from tools.benchmarks import _network, _page
+from tools.benchmarks._measure import alternate, describe_machine, format_table
+from tools.benchmarks._ratios import domain_of, geometric_mean
+from tools.benchmarks.profile import Timed
+from tools.benchmarks.ratio import Task, find_texts, name_of
+
+BLOCK = 16 << 10  # bytes that the parts run for
+SMALL = 64  # outputs and inputs of a product that stays in the first cache
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--data", type=Path, required=True, help="a folder with texts")
+    parser.add_argument(
+        "--chunk", type=units.size, default=64 << 10, metavar="SIZE", help="chunk size (64K)"
+    )
+    parser.add_argument(
+        "--count", type=int, default=4, help="chunks of each text, evenly spaced (%(default)s)"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each part (%(default)s)")
+    parser.add_argument("--model", help="the neural model (the one that comes with lmarc)")
+    _page.add_page_option(parser)
+
+
+@dataclass
+class Text:
+    """What became of a text."""
+
+    name: str
+    domain: str
+    size: int = 0  # bytes
+    ngram: int = 0  # bytes of payloads
+    neural: int = 0
+    left: int = 0  # chunks that go without the network
+
+    @property
+    def share(self) -> float:
+        """Bytes with the network for each byte without."""
+        return self.neural / self.ngram
+
+
+@dataclass
+class Speeds:
+    """Seconds of processor time for the bytes of all texts."""
+
+    size: int = 0
+    coding: float = 0.0
+    decoding: float = 0.0
+
+
+def measure_text(model: NeuralModel, task: Task, speeds: Speeds) -> Text:
+    """Code the chunks of a text with and without the network."""
+    found = Text(task.name, domain_of(task.path.name))
+    chunks = list(task.chunks())
+    payloads = []
+    start = time.thread_time()
+    coded = [neural.compress_either(model, chunk) for chunk in chunks]
+    speeds.coding += time.thread_time() - start
+    for chunk, (number, payload) in zip(chunks, coded, strict=True):
+        found.size += len(chunk)
+        found.neural += len(payload)
+        found.ngram += len(ngram.compress_with(model.ngram, chunk))
+        if number == CodecNumber.NEURAL:
+            payloads.append((payload, len(chunk)))
+        elif ngram.decompress_with(model.ngram, payload, len(chunk)) != chunk:
+            raise SystemExit(f"a chunk of {task.name} does not decode to what was coded")
+    found.left = len(chunks) - len(payloads)
+    wanted = [
+        c for c, (number, _) in zip(chunks, coded, strict=True) if number == CodecNumber.NEURAL
+    ]
+    start = time.thread_time()
+    contents = neural.decompress_together(model, payloads)
+    speeds.decoding += time.thread_time() - start
+    if contents != wanted:
+        raise SystemExit(f"a chunk of {task.name} does not decode to what was coded")
+    speeds.size += found.size
+    return found
+
+
+def text_table(texts: Sequence[Text]) -> str:
+    """Every text, and the means."""
+    rows = [
+        [
+            text.name,
+            text.domain,
+            f"{8 * text.ngram / text.size:.3f}",
+            f"{8 * text.neural / text.size:.3f}",
+            f"{text.share:.3f}",
+            str(text.left or ""),
+        ]
+        for text in texts
+    ]
+    mean = geometric_mean(text.share for text in texts)
+    rows.append(["**all**, geometric mean", "", "", "", f"**{mean:.3f}**", ""])
+    return format_table(
+        ["text", "domain", "n-gram, bits/byte", "with network", "share", "chunks without"], rows
+    )
+
+
+def domain_table(texts: Sequence[Text]) -> str:
+    """Every domain: the geometric mean of its texts' shares."""
+    domains = list(dict.fromkeys(text.domain for text in texts))
+    rows = [
+        [domain, f"{geometric_mean(t.share for t in texts if t.domain == domain):.3f}"]
+        for domain in domains
+    ]
+    return format_table(["domain", "share"], rows)
+
+
+def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
+    """Return the table of parts of the step."""
+    chunk = chunk[:BLOCK]
+    choice = ngram.choose_profile(model.ngram, chunk)
+    payload = neural.compress_with(model, chunk)
+    freqs = np.full(16, 4096, np.int32)
+    size, rows = len(chunk), neural.ALONG
+    along, together = model.hidden(rows), model.hidden(neural.TOGETHER)
+    n1, n2 = model.units
+    outputs = 2 * n1 + 3 * n2 + 16
+    see, inner = _network.Products(outputs, 16, rows), _network.Products(3 * n2, n1, rows)
+    small = _network.Products(SMALL, SMALL, rows)
+
+    def large(_: int) -> None:
+        see.run(size // rows)
+        inner.run(size // rows)
+
+    actions: dict[str, Callable[[int], object]] = {
+        "mixture": lambda _: ngram.model_steps(model.ngram, chunk, choice, thread_scratch()),
+        "network": lambda _: _network.walk(model.network, along, rows, 1, size // rows, freqs),
+        "network, four chunks": lambda _: _network.walk(
+            model.network, together, neural.TOGETHER, 0, size // neural.TOGETHER, freqs
+        ),
+        "products": large,
+        "peak": lambda _: small.run(100 * size // rows // 16),
+        "step": lambda _: neural.model_steps(model, chunk, choice, model.joint()),
+        "coding": lambda _: neural.compress_with(model, chunk),
+        "decoding": lambda _: neural.decompress_with(model, payload, size),
+        "decoding, four chunks": lambda _: neural.decompress_together(
+            model, [(payload, size)] * neural.TOGETHER
+        ),
+    }
+    timed = {name: Timed(action, 1) for name, action in actions.items()}
+    alternate(repeats + 1, *timed.values())
+    taken = {name: one.nanoseconds(size) for name, one in timed.items()}
+    taken["decoding, four chunks"] /= neural.TOGETHER
+    other = taken["step"] - taken["mixture"] - taken["network"]
+    lines: list[tuple[str, float]] = [
+        ("products of the network", taken["products"]),
+        ("the rest of the network", taken["network"] - taken["products"]),
+        ("the n-gram mixture", taken["mixture"]),
+        ("joining, and learning to join", other),
+        ("**the step, coding**", taken["step"]),
+        ("rANS and choosing a profile", taken["coding"] - taken["step"]),
+        ("**compressing**", taken["coding"]),
+        ("**decompressing**, a chunk alone", taken["decoding"]),
+        ("**decompressing**, four chunks together", taken["decoding, four chunks"]),
+        ("the network, four chunks together", taken["network, four chunks"]),
+    ]
+    count = _network.multiply_adds(model)
+    speed = count / taken["products"]
+    peak = small.size * (100 * size // rows // 16) / (taken["peak"] * size)
+    text = (
+        f"The large products take {count:,} multiply-adds a byte, {speed:.1f} a nanosecond: "
+        f"{speed / peak:.0%} of the {peak:.1f} that the same kernel does on weights that stay in "
+        "the first cache."
+    )
+    table = format_table(
+        ["part", "ns a byte", "of compressing"],
+        [[name, f"{ns:.0f}", f"{ns / taken['coding']:.0%}"] for name, ns in lines],
+    )
+    return f"{table}\n\n{text}"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure every text, then the parts of the step."""
+    machine = describe_machine("numpy", "numba", "llvmlite")
+    located = registry.locate("neural", ModelKind.NEURAL, options.model)
+    model = registry.neural_model(located.sha256, path=located.path)
+    paths = find_texts(options.data, None)
+    names = [path.name for path in paths]
+    speeds = Speeds()
+    neural.compress_either(model, b"kernels are loaded before anything is timed" * 9)
+    texts = []
+    for path in paths:
+        name = name_of(path, names, options.data)
+        task = Task(path, name, options.chunk, options.count, options.count * options.chunk)
+        texts.append(measure_text(model, task, speeds))
+    texts.sort(key=lambda text: (text.domain, text.name))
+    worst = max(texts, key=lambda text: text.share)
+    first = paths[0].read_bytes()[: options.chunk]
+    units_text = "x".join(map(str, model.units))
+    what = (
+        f"{len(texts)} texts, {speeds.size / 1e6:.1f} MB in chunks of {options.chunk >> 10} KiB, "
+        f"up to {options.count} of a text. Network of {units_text} units, {located.size:,} bytes. "
+        f"Worst text: {worst.name}, {worst.share:.3f}. One core: coding "
+        f"{speeds.size / 1e6 / speeds.coding:.2f} MB/s, decoding "
+        f"{speeds.size / 1e6 / speeds.decoding:.2f} MB/s."
+    )
+    parts = [
+        machine,
+        what,
+        domain_table(texts),
+        text_table(texts),
+        "### Its time",
+        profile(model, first, options.repeats),
+    ]
+    _page.publish(options.page, "network", "\n\n".join(parts))
+    return 0
