@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lmarc.archive.append import append, appender
     from lmarc.archive.content import copy_stream
     from lmarc.archive.create import create
+    from lmarc.archive.create import find as walk
     from lmarc.archive.extract import extract_stream
     from lmarc.archive.globs import Selection
     from lmarc.archive.member import Member
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from lmarc.archive.recover import recover
     from lmarc.archive.stream import read_stream
     from lmarc.archive.verify import verify_stream
-    from lmarc.archive.walk import walk
     from lmarc.archive.writer import Writer
     from lmarc.codec.selftest import selftest, warmup
+    from lmarc.interop.executors import executor
     from lmarc.kernels.notice import on_compile
 
 __version__ = "0.1.0"
@@ -67,6 +68,7 @@ __all__ = [
     "appender",
     "copy_stream",
     "create",
+    "executor",
     "extract_stream",
     "on_compile",
     "open",
@@ -87,6 +89,7 @@ _HOMES = {
     "appender": ("lmarc.archive.append", "appender"),
     "copy_stream": ("lmarc.archive.content", "copy_stream"),
     "create": ("lmarc.archive.create", "create"),
+    "executor": ("lmarc.interop.executors", "executor"),
     "extract_stream": ("lmarc.archive.extract", "extract_stream"),
     "on_compile": ("lmarc.kernels.notice", "on_compile"),
     "open": ("lmarc.archive.reader", "open_archive"),
@@ -94,7 +97,7 @@ _HOMES = {
     "recover": ("lmarc.archive.recover", "recover"),
     "selftest": ("lmarc.codec.selftest", "selftest"),
     "verify_stream": ("lmarc.archive.verify", "verify_stream"),
-    "walk": ("lmarc.archive.walk", "walk"),
+    "walk": ("lmarc.archive.create", "find"),
     "warmup": ("lmarc.codec.selftest", "warmup"),
 }
 

@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),
 }
 # Modules that stand above the layers.
-TOP = {"__init__": {"errors", "kernels", "codec", "archive"}, "__main__": {"cli"}}
+TOP = {"__init__": {"errors", "kernels", "codec", "archive", "interop"}, "__main__": {"cli"}}
 
 
 def modules() -> Iterator[tuple[str, str, Path]]:

@@ -152,7 +152,7 @@ def _appender(
 ) -> Writer:
     index, source = archive.index, archive.source
     header = ArchiveHeader.unpack(source.read(0, ArchiveHeader.SIZE))
-    resume = Resume(archive.size, header, (index.entries, index.chunks, index.pieces, index.models))
+    base = Resume(archive.size, header, (index.entries, index.chunks, index.pieces, index.models))
     names = Names()
     for rows in index.entries.select(["path", "type"]).to_batches():
         for name, entry_type in zip(rows[0].to_pylist(), rows[1].to_pylist(), strict=True):
@@ -165,7 +165,7 @@ def _appender(
         dictionary = None if data is None else (slot, data)
     sink = _sink(url, storage_options, source, archive.size)
     try:
-        return Writer(url, sink=sink, resume=resume, names=names, dictionary=dictionary, **options)
+        return Writer(url, sink=sink, base=base, names=names, dictionary=dictionary, **options)
     except BaseException:
         sink.abort()
         raise

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from itertools import chain, groupby
 from typing import Any
 
 from lmarc.archive.messages import Warn
 from lmarc.archive.urls import is_local, local_path
-from lmarc.archive.walk import walk
+from lmarc.archive.walk import Found, walk
 from lmarc.archive.writer import Owner, Progress, Writer, Written
 from lmarc.codec.base import DEFAULT_PRESET
 
-__all__ = ["create"]
+__all__ = ["create", "find"]
 
 
 def create(
@@ -36,6 +37,8 @@ def create(
     owner: Owner | None = None,
     warn: Warn | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
+    source_options: Mapping[str, Any] | None = None,
     recurse: bool = True,
     one_file_system: bool = False,
     missing_ok: bool = False,
@@ -50,14 +53,17 @@ def create(
     url : str or path
         A path, any fsspec URL, or '-' for standard output.
     paths : iterable of paths
-        What to archive; names in the archive are these paths, made relative.
+        What to archive; names in the archive are these paths, made relative. A URL stands for the
+        objects at and below it; their names are their keys.
     directory : path, optional
         Where relative paths start.
     exclude : iterable of str or bytes
         Patterns on names in the archive.
     preset, storage_options, executor, jobs, text_codec, zstd_level, chunk_size, model, embed_model,
-    index_lines, mtime, owner, warn, progress
+    index_lines, mtime, owner, warn, progress, resume
         As for `Writer`.
+    source_options : mapping, optional
+        For the file systems of URLs among `paths`; those of the archive otherwise.
     recurse, one_file_system, missing_ok
         As for `walk`.
     notify : callable, optional
@@ -74,8 +80,9 @@ def create(
     """
     notes: Warn = warn if warn is not None else lambda message: None
     skip: dict[tuple[int, int], bytes | None] = {}
-    found_all = walk(
+    found_all = find(
         paths,
+        source_options=source_options if source_options is not None else storage_options,
         directory=directory,
         exclude=exclude,
         warn=notes,
@@ -100,6 +107,7 @@ def create(
         owner=owner,
         warn=warn,
         progress=progress,
+        resume=resume,
     ) as writer:
         if writer.identity is not None:
             skip[writer.identity] = None
@@ -109,6 +117,52 @@ def create(
                 notify(found.name)
             writer.add_found(found)
     return writer.written
+
+
+def find(
+    paths: Iterable[str | bytes | os.PathLike[str]],
+    *,
+    source_options: Mapping[str, Any] | None = None,
+    exclude: Iterable[str | bytes] = (),
+    warn: Warn,
+    **options: Any,
+) -> Iterator[Found]:
+    """Give everything at and below paths and URLs, in the order in which they are given.
+
+    Parameters
+    ----------
+    paths, exclude, warn, **options
+        As for `walk`.
+    source_options : mapping, optional
+        For the file systems of URLs.
+
+    Raises
+    ------
+    OSError
+        As for `walk`; a URL shows only when its turn comes.
+    """
+    exclude = list(exclude)
+    runs: list[Iterator[Found]] = []
+    for is_url, run in groupby(paths, _is_url):
+        if is_url:
+            from lmarc.archive.objects import walk_objects
+
+            runs += [
+                walk_objects(
+                    os.fspath(url),  # type: ignore[arg-type]
+                    storage_options=source_options,
+                    exclude=exclude,
+                    warn=warn,
+                )
+                for url in run
+            ]
+        else:
+            runs.append(walk(list(run), exclude=exclude, warn=warn, **options))
+    return chain.from_iterable(runs) if runs else walk([], warn=warn, **options)
+
+
+def _is_url(path: str | bytes | os.PathLike[str]) -> bool:
+    return isinstance(path, str) and "://" in path and not is_local(path)
 
 
 def _replaced(url: str) -> dict[tuple[int, int], bytes | None]:

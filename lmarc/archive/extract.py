@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -111,6 +112,7 @@ def extract_archive(
     same_owner: bool | None = None,
     numeric_owner: bool = False,
     jobs: int | None = None,
+    executor: Executor | None = None,
     warn: Warn | None = None,
     progress: Progress | None = None,
     notify: Callable[[bytes], object] | None = None,
@@ -137,6 +139,8 @@ def extract_archive(
         Whether to restore owners by number alone.
     jobs : int, optional
         Threads that decode; as many as there are processors otherwise.
+    executor : concurrent.futures.Executor, optional
+        Reads and decodes instead, any kind; members are written here. It stays open.
     warn : callable, optional
         Gets one sentence for each member that was not extracted.
     progress : callable, optional
@@ -182,7 +186,7 @@ def extract_archive(
         for number, row in plan.rows(np.flatnonzero(directories)):
             extractor.begin(number, row)
         contents = _Contents(archive, plan, extractor, notes, progress)
-        contents.run(jobs)
+        contents.run(jobs, executor)
         others = plan.wanted & ~directories & ~contents.with_content
         for number, row in plan.rows(np.flatnonzero(others)):
             if extractor.begin(number, row):
@@ -240,14 +244,15 @@ class _Contents:
         self._damaged: set[int] = set()
         self.error: LmarcError | None = None  # the first
 
-    def run(self, jobs: int | None) -> None:
+    def run(self, jobs: int | None, executor: Executor | None) -> None:
         """Extract them."""
         chunks = np.unique(self._chunk)
         starts = np.searchsorted(self._chunk, chunks)
         ends = np.append(starts[1:], len(self._chunk))
         stored = self._archive.chunk_sizes()[chunks].cumsum()
         written = 0
-        with closing(self._archive.decode_chunks(chunks.tolist(), jobs=jobs)) as decoded:
+        given: dict[str, Any] = {"jobs": jobs, "executor": executor}
+        with closing(self._archive.decode_chunks(chunks.tolist(), **given)) as decoded:
             for first, last in _batches(starts, ends):
                 together = ends[last - 1] - starts[first] <= _BATCH
                 if together:

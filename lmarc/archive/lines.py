@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,10 @@ from lmarc.routing.group import PackedChunk
 if TYPE_CHECKING:
     from lmarc.archive.index import Index
 
-__all__ = ["INDEXED", "LineCounter", "LineTable", "line_index_slots"]
+__all__ = ["INDEXED", "LineCounter", "LineTable", "Tallies", "line_index_slots", "tally"]
 
 I64 = npt.NDArray[np.int64]
+Tallies: TypeAlias = Sequence[tuple[int, int]]  # see `tally`; empty where nobody wants them
 
 # What `index_lines` may be: the members whose lines are counted when they are archived.
 INDEXED: Final = ("jsonl", "text", "none")
@@ -64,21 +65,30 @@ class LineCounter:
         wanted = by_name or (self._which == "text" and content_class == ContentClass.TEXT)
         self._wanted.append(wanted and self._which != "none" and not sparse)
 
-    def add(self, chunk: PackedChunk) -> None:
-        """Take the next chunk."""
-        end = 0
-        for entry, size in zip(chunk.entries, chunk.sizes, strict=True):
-            start, end = end, end + size
+    def wants(self, chunk: PackedChunk) -> bool:
+        """Whether lines of any member in a chunk are counted."""
+        return any(self._wanted[entry - self._first_entry] for entry in chunk.entries)
+
+    def tally(self, chunk: PackedChunk) -> Tallies:
+        """Count the lines in a chunk's pieces, if any of them is wanted."""
+        return tally(chunk.content, chunk.sizes) if self.wants(chunk) else []
+
+    def take(self, content_class: int, entries: list[int], tallies: Tallies) -> None:
+        """Take what was counted in the next chunk: its class, and the entry of each piece."""
+        for place, entry in enumerate(entries):
             if self._wanted[entry - self._first_entry]:
-                count = chunk.content.count(b"\n", start, end)
-                cut = chunk.content[end - 1] != _NEWLINE
-                before, row, before_cut = self._open.get(chunk.content_class, (-1, 0, False))
+                count, cut = tallies[place]
+                before, row, before_cut = self._open.get(content_class, (-1, 0, False))
                 if before == entry and before_cut:
                     self._lines[row] -= 1  # that line goes on here
-                self._open[chunk.content_class] = (entry, len(self._lines), cut)
+                self._open[content_class] = (entry, len(self._lines), bool(cut))
                 self._pieces.append(self._piece)
                 self._lines.append(count + cut)
             self._piece += 1
+
+    def add(self, chunk: PackedChunk) -> None:
+        """Take the next chunk, whose content is here."""
+        self.take(chunk.content_class, chunk.entries, self.tally(chunk))
 
     def model(self, slot: int) -> Model | None:
         """Return the Model record of what was counted; None where that is nothing."""
@@ -91,6 +101,17 @@ class LineCounter:
             return None
         digest = hashlib.sha256(data).digest()
         return Model(ModelHeader(slot, ModelKind.LINE_INDEX, True, len(data), digest), data)
+
+
+def tally(content: bytes, sizes: Sequence[int]) -> Tallies:
+    """Return, for each piece of a chunk, its newlines and whether (1) it ends without one."""
+    found = []
+    end = 0
+    for size in sizes:
+        start, end = end, end + size
+        cut = int(content[end - 1] != _NEWLINE)
+        found.append((content.count(b"\n", start, end), cut))
+    return found
 
 
 def _runs(pieces: I64) -> tuple[tuple[int, int], ...]:

@@ -352,7 +352,7 @@ class Archive:
             Made when it is not there.
         **options
             Those of `lmarc.archive.extract.extract_archive`: globs, keep, strip_components,
-            max_size, same_owner, numeric_owner, jobs, warn, progress, notify, expect.
+            max_size, same_owner, numeric_owner, jobs, executor, warn, progress, notify, expect.
         """
         from lmarc.archive.extract import extract_archive
 

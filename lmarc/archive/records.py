@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import pyarrow as pa
 import xxhash
@@ -39,7 +39,7 @@ from lmarc.format.model import ModelHeader
 from lmarc.format.record import RecordHeader, RecordType, pack_record
 from lmarc.format.tables import TablesHeader
 
-__all__ = ["Group", "Model", "RecordWriter", "Resume"]
+__all__ = ["Group", "Model", "RecordWriter", "Resume", "WrittenGroup"]
 
 NO_SHA256: Final = bytes(32)
 _COPY: Final = 1 << 20  # bytes
@@ -84,6 +84,15 @@ class Group:
         all_flags.append(flags)
         sizes.append(size)
         digests.append(sha256)
+
+
+class WrittenGroup(NamedTuple):
+    """What a group has become: enough to note it again without its chunks."""
+
+    entries_checksum: int  # XXH3-64 of the payload of its Entries record
+    size: int  # bytes of its records, those of its models and of the Header before it included
+    # The columns of the chunks table but offset: a list each, with one value a chunk.
+    chunk_rows: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +151,9 @@ class RecordWriter:
 
     def write_group(
         self, group: Group, chunks: Sequence[EncodedChunk], models: Sequence[Model] = ()
-    ) -> None:
+    ) -> WrittenGroup:
         """Write an Entries record, models that its chunks need first, and the chunks."""
+        start, first_row = self.offset, len(self._chunk_rows[0])
         payload = _entries_payload(group, self.chunk_count, len(chunks))
         if self._header is None:
             self._write_header(checksum(payload) & 0xFFFF)
@@ -152,6 +162,40 @@ class RecordWriter:
             self.write_model(model)
         for chunk in chunks:
             self._write_chunk(chunk)
+        rows = [column[first_row:] for column in self._chunk_rows[1:]]
+        written = WrittenGroup(checksum(payload), self.offset - start, rows)
+        self._take_rows(group)
+        return written
+
+    def pass_group(self, group: Group, written: WrittenGroup, models: Sequence[Model] = ()) -> bool:
+        """Take note of a group that an earlier run has written, and write nothing.
+
+        Returns
+        -------
+        bool
+            Whether it is the same group. If not, nothing was noted.
+        """
+        payload = _entries_payload(group, self.chunk_count, len(written.chunk_rows[0]))
+        if checksum(payload) != written.entries_checksum:
+            return False
+        end = self.offset + written.size
+        if self._header is None:
+            self._header = ArchiveHeader(archive_tag=checksum(payload) & 0xFFFF)
+            self.offset += len(self._header.pack())
+        self.offset += RecordHeader.SIZE + len(payload)
+        for model in models:
+            self._note_model(model)
+            self.offset += RecordHeader.SIZE + len(model.header.pack() + model.data)
+        for sizes_and_more in zip(*written.chunk_rows, strict=True):
+            for column, value in zip(self._chunk_rows, (self.offset, *sizes_and_more), strict=True):
+                column.append(value)
+            self.offset += sizes_and_more[0]
+        if self.offset != end:
+            raise ValueError(f"a group ends at byte {self.offset}, the earlier run says {end}")
+        self._take_rows(group)
+        return True
+
+    def _take_rows(self, group: Group) -> None:
         for rows, new in zip(self._piece_rows, group.pieces, strict=True):
             rows += new
         self._add_entries(group)
@@ -203,10 +247,13 @@ class RecordWriter:
 
     def write_model(self, model: Model) -> None:
         """Write a Model record; its slot is `model_count`."""
+        self._note_model(model)
+        self._write_record(RecordType.MODEL, model.header.pack() + model.data)
+
+    def _note_model(self, model: Model) -> None:
         header = model.header
         row = [header.kind, header.model_size, header.model_sha256, self.offset, header.embedded]
         self._models.write(batch(MODELS, [[int(v) if v is True or v is False else v] for v in row]))
-        self._write_record(RecordType.MODEL, header.pack() + model.data)
 
     def _write_chunk(self, chunk: EncodedChunk) -> None:
         start = ChunkHeader(

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from fsspec.asyn import sync
 from fsspec.core import url_to_fs
 
+from lmarc.archive.checkpoints import Checkpoints, ResumableSink
 from lmarc.archive.sink import Sink
 from lmarc.archive.source import Range, Source, read_coalesced
 from lmarc.archive.upload import S3Sink
@@ -46,10 +47,16 @@ def open_remote_source(url: str, storage_options: Mapping[str, Any] | None) -> S
     return kind(url, dict(storage_options or {}), filesystem, path)
 
 
-def open_remote_sink(url: str, storage_options: Mapping[str, Any] | None) -> Sink:
+def open_remote_sink(
+    url: str,
+    storage_options: Mapping[str, Any] | None,
+    checkpoints: Checkpoints | None = None,
+) -> Sink:
     """Return the sink for a URL that is not local."""
     filesystem, path = url_to_fs(url, **(storage_options or {}))
     if _is_s3(filesystem):
+        if checkpoints is not None:
+            return ResumableSink(url, filesystem, path, checkpoints)
         return S3Sink(url, filesystem, path)
     return FsspecSink(url, dict(storage_options or {}), path)
 

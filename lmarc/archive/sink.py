@@ -13,11 +13,14 @@ import secrets
 import stat
 import sys
 from collections.abc import Mapping
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from lmarc.archive.urls import is_local, local_path
+from lmarc.archive.urls import is_local, local_path, shown
 from lmarc.errors import SourceError
 from lmarc.format._fields import Buffer
+
+if TYPE_CHECKING:
+    from lmarc.archive.checkpoints import Checkpoints
 
 __all__ = ["FileSink", "LocalSink", "Sink", "open_sink", "sync_directory", "write_all"]
 
@@ -163,19 +166,37 @@ def sync_directory(path: str) -> None:
             os.close(descriptor)
 
 
-def open_sink(url: str, storage_options: Mapping[str, Any] | None = None) -> Sink:
+def open_sink(
+    url: str,
+    storage_options: Mapping[str, Any] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Sink:
     """Return the sink for a path, a URL, or '-' for standard output.
+
+    Parameters
+    ----------
+    url : str
+        The target.
+    storage_options : mapping, optional
+        For its file system.
+    checkpoints : Checkpoints, optional
+        How an upload to S3 is to be kept track of, so that another run can go on from it.
 
     Raises
     ------
+    ValueError
+        An upload is to be resumed, and the target is not on S3.
     OSError
         A local file cannot be made.
     SourceError
         The storage refused.
     """
+    local = url == "-" or is_local(url)
+    if local and checkpoints is not None and checkpoints.resume:
+        raise ValueError(f"only an archive on S3 can be resumed, found {url!r}")
     if url == "-":
         return FileSink(sys.stdout.buffer)
-    if is_local(url):
+    if local:
         path = local_path(url)
         try:
             mode = os.stat(path).st_mode
@@ -189,8 +210,12 @@ def open_sink(url: str, storage_options: Mapping[str, Any] | None = None) -> Sin
     from lmarc.archive.remote import open_remote_sink
 
     try:
-        return open_remote_sink(url, storage_options)
+        sink = open_remote_sink(url, storage_options, checkpoints)
     except SourceError:
         raise
     except Exception as exc:
-        raise SourceError(f"cannot be written: {exc}", url=url) from exc
+        raise SourceError(f"cannot be written: {exc}", url=shown(url)) from exc
+    if checkpoints is not None and checkpoints.resume and not hasattr(sink, "checkpoint"):
+        sink.abort()
+        raise ValueError(f"only an archive on S3 can be resumed, found {shown(url)!r}")
+    return sink

@@ -20,6 +20,7 @@ from functools import lru_cache
 from lmarc.archive.globs import Excludes
 from lmarc.archive.messages import Warn, reason, show
 from lmarc.archive.overlap import MERGED, SAME, Earlier
+from lmarc.archive.spans import Origin
 from lmarc.format.limits import MAX_PATH
 
 __all__ = [
@@ -65,6 +66,7 @@ class Found:
     xattrs: list[tuple[bytes, bytes]] = field(default_factory=list)  # sorted by key
     descriptor: int = -1
     extents: list[tuple[int, int]] | None = None  # (start, end) of data in a sparse file
+    origin: Origin | None = None  # of an object: where its content is read
     failed: bool = False  # set by a consumer that could not keep it: no hard link names it then
 
     @property

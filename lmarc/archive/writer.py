@@ -13,6 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import IO, Any, Final, NamedTuple, Self
 
+from lmarc.archive.checkpoints import Checkpoints
 from lmarc.archive.filedata import FileData
 from lmarc.archive.lines import LineCounter
 from lmarc.archive.messages import Warn, reason, show
@@ -28,10 +29,12 @@ from lmarc.archive.names import (
 from lmarc.archive.pipeline import Pipeline
 from lmarc.archive.records import Model, RecordWriter, Resume
 from lmarc.archive.sink import Sink, open_sink
+from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.walk import Found, member_name, walk
 from lmarc.codec.base import DEFAULT_PRESET, CodecSettings, ContentClass
 from lmarc.codec.choose import settings_for
 from lmarc.codec.models import TextModel, base_model, text_model
+from lmarc.errors import SourceError
 from lmarc.format.limits import MAX_LINK_TARGET, MAX_OWNER_NUMBER, MAX_SUM, MIB
 from lmarc.format.model import ModelHeader
 from lmarc.routing.group import DEFAULT_CHUNK_SIZE, DEFAULT_TEXT_CHUNK_SIZE, Grouper
@@ -79,7 +82,9 @@ class Writer:
     storage_options : mapping, optional
         For the URL's file system.
     executor : concurrent.futures.Executor, optional
-        Runs the coders; any kind. It stays open. A pool of `jobs` threads otherwise.
+        Runs the coders; any kind. It stays open. A pool of `jobs` threads otherwise. Unless it is a
+        pool of threads, its workers read the files of `add_path` and `add_found` themselves, by
+        their paths, and one that changes meanwhile is an error.
     jobs : int, optional
         Threads of that pool; as many as there are processors otherwise.
     text_codec : str, optional
@@ -105,11 +110,14 @@ class Writer:
     progress : callable, optional
         Gets how many bytes of content are encoded so far and how many they have become, after each
         chunk; at last all that was read, and the size of the archive.
+    resume : bool
+        For a target on S3: go on from what an earlier run of the same calls has uploaded, and leave
+        what is uploaded where this one fails.
 
     Raises
     ------
     ValueError
-        An argument out of range.
+        An argument out of range, or `resume` for a target that is not on S3.
     SourceError, OSError
         The target cannot be written.
     """
@@ -132,8 +140,9 @@ class Writer:
         owner: Owner | None = None,
         warn: Warn | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
         sink: Sink | None = None,
-        resume: Resume | None = None,
+        base: Resume | None = None,
         names: Names | None = None,
         dictionary: tuple[int, bytes] | None = None,
     ) -> None:
@@ -143,9 +152,9 @@ class Writer:
         sizes = (chunk_size or DEFAULT_TEXT_CHUNK_SIZE, chunk_size or DEFAULT_CHUNK_SIZE)
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs is {jobs}, expected 1 or more")
-        first_chunk = resume.tables[1].num_rows if resume is not None else 0
+        first_chunk = base.tables[1].num_rows if base is not None else 0
         grouper = Grouper(*sizes, first_chunk=first_chunk)
-        first = (0, 0) if resume is None else (resume.tables[0].num_rows, resume.tables[2].num_rows)
+        first = (0, 0) if base is None else (base.tables[0].num_rows, base.tables[2].num_rows)
         self._lines = LineCounter(index_lines, first_entry=first[0], first_piece=first[1])
         self._text_chunk_size, self._chunk_size = sizes
         self._mtime = mtime
@@ -156,25 +165,42 @@ class Writer:
         self._closed = False
         new_models: list[Model] = []
         if settings.text_codec is not None:
-            settings, new_models = _with_model(settings, model, embed_model, resume)
+            settings, new_models = _with_model(settings, model, embed_model, base)
         elif dictionary is not None:
             slot, data = dictionary
             settings = replace(settings, dictionary=data, dictionary_slot=slot)
-        self._sink = sink if sink is not None else open_sink(os.fspath(url), storage_options)
-        self._records = RecordWriter(self._sink, resume)
+        # Workers elsewhere read for themselves; threads are handed what is read here.
+        self._far = executor is not None and not isinstance(executor, ThreadPoolExecutor)
+        checkpoints = None
+        if sink is None and (resume or self._far):
+            job = repr((settings, sizes, mtime, owner, index_lines, [m.header for m in new_models]))
+            checkpoints = Checkpoints(job, resume=resume, warn=self._warn)
+        self._sink: Any = sink
+        if sink is None:
+            self._sink = open_sink(os.fspath(url), storage_options, checkpoints)
+        self._records = RecordWriter(self._sink, base)
         self._own_executor = executor is None
         self._executor = executor or ThreadPoolExecutor(
             jobs or default_jobs(), thread_name_prefix="lmarc"
         )
         self._pipeline = Pipeline(
-            self._records, grouper, self._executor, settings, self._lines, new_models, progress
+            self._records,
+            grouper,
+            self._executor,
+            settings,
+            self._lines,
+            new_models,
+            progress,
+            getattr(self._sink, "finished", ()),
+            getattr(self._sink, "checkpoint", None),
         )
         self._first_entry = self._pipeline.entry_count
 
     @property
     def identity(self) -> tuple[int, int] | None:
         """(st_dev, st_ino) of the local file that is being written: not for archiving."""
-        return self._sink.identity
+        identity: tuple[int, int] | None = self._sink.identity
+        return identity
 
     @property
     def written(self) -> Written:
@@ -348,9 +374,11 @@ class Writer:
         meta = (found.mode, found.mtime, owner, found.link_target, found.xattrs)
         if found.type != FILE:
             self._pipeline.end(self._begin(found.name, found.type, 0, 0, *meta))
-        elif found.descriptor < 0 or not found.size:
+        elif not found.size or (found.descriptor < 0 and found.origin is None):
             entry = self._begin(found.name, FILE, 0, 0, *meta)
             self._pipeline.end(entry, 0, 0, _EMPTY_SHA256)
+        elif self._far or found.origin is not None:
+            self._add_far(found, meta)
         else:
             self._add_file(found, meta)
 
@@ -393,6 +421,32 @@ class Writer:
                 what = f"cannot be read beyond byte {end}: {reason(content.error)}"
             self._warn(f"{show(found.path)}: {what}; archived as read")
         self._pipeline.end(entry, flags, end, digest.digest())
+
+    def _add_far(self, found: Found, meta: tuple[Any, ...]) -> None:
+        """Add a file whose content those who encode it will read."""
+        origin = found.origin
+        if origin is None:
+            path = os.path.abspath(os.fsdecode(found.path))
+            origin = Origin(path, found.size, found.mtime)
+
+        def sample(start: int, end: int) -> bytes:
+            return read_all([Span(origin, start, end, 0, False)])[0]
+
+        try:
+            content_class = classify(sample, found.size, found.name)
+        except SourceError as exc:
+            found.failed = True
+            self._warn(f"{show(found.path)}: {exc.message}; not archived")
+            return
+        size, extents = found.size, found.extents
+        if extents is not None:
+            size = sum(end - start for start, end in extents)
+        sparse = extents is not None
+        entry = self._begin(found.name, FILE, content_class, size, *meta, sparse=sparse)
+        is_text = content_class == ContentClass.TEXT
+        small = size <= (self._text_chunk_size if is_text else self._chunk_size)
+        flags = SPARSE if sparse else 0
+        self._pipeline.add_all(entry, origin, extents, small=small, flags=flags)
 
     def _checked(self, name: str | bytes, entry_type: int) -> bytes:
         raw = _encoded(name)
@@ -497,14 +551,14 @@ def _with_model(
     settings: CodecSettings,
     path: str | os.PathLike[str] | None,
     embed: bool,
-    resume: Resume | None,
+    archive: Resume | None,
 ) -> tuple[CodecSettings, list[Model]]:
     """Return settings with the models of the codec for text, and those that are new here.
 
     A slot that the archive has is used again, unless it only names a model that is to be embedded.
     """
     file = None if path is None else os.path.abspath(path)
-    known = [dict(row) for row in resume.tables[3].to_pylist()] if resume is not None else []
+    known = [dict(row) for row in archive.tables[3].to_pylist()] if archive is not None else []
     new: list[Model] = []
 
     def slot_of(model: TextModel, embed: bool) -> int:

@@ -28,6 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     options.add_coding(parser)
     options.add_jobs(parser)
+    options.add_executor(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="on S3: go on from what an earlier run has uploaded, and keep it if this one fails",
+    )
+    parser.add_argument(
+        "--source-options",
+        type=options.storage_options,
+        metavar="JSON",
+        help="as --storage-options, for PATHs that are URLs (default: the same)",
+    )
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="name what would be archived, write nothing"
     )
@@ -49,15 +61,19 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return _dry_run(arguments, paths, found, console)
         start_counting(console, paths, found)
-        written = lmarc.create(
-            arguments.archive,
-            paths,
-            **found,
-            **coding(arguments),
-            warn=console.warn,
-            progress=console.progress,
-            notify=name_printer(arguments, to_stderr=to_stdout or arguments.json),
-        )
+        with options.executor(arguments) as executor:
+            written = lmarc.create(
+                arguments.archive,
+                paths,
+                **found,
+                **coding(arguments),
+                executor=executor,
+                resume=arguments.resume,
+                source_options=arguments.source_options,
+                warn=console.warn,
+                progress=console.progress,
+                notify=name_printer(arguments, to_stderr=to_stdout or arguments.json),
+            )
         console.close()
         return report(arguments, "create", written, console)
 

@@ -56,11 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_model(parser)
     options.add_jobs(parser)
+    options.add_executor(parser)
     options.add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Extract."""
+    if arguments.executor is not None and (arguments.to_stdout or arguments.archive == "-"):
+        raise ValueError("an executor is for an archive at random, and for files that it becomes")
     if arguments.to_stdout and arguments.json:
         raise ValueError("--json writes to standard output, and so does --to-stdout")
     given: dict[str, Any] = {"globs": arguments.globs, "max_size": arguments.max_size}
@@ -116,4 +119,5 @@ def _extract(arguments: argparse.Namespace, given: dict[str, Any], console: Cons
         given["expect"] = console.expect
         if arguments.to_stdout:
             return archive.copy(sys.stdout.buffer, **given)
-        return archive.extract(**given)
+        with options.executor(arguments) as executor:
+            return archive.extract(**given, executor=executor)

@@ -11,6 +11,8 @@ import pwd
 import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ __all__ = [
     "Once",
     "add_archive",
     "add_coding",
+    "add_executor",
     "add_jobs",
     "add_model",
     "add_output",
@@ -29,6 +32,7 @@ __all__ = [
     "check_selection",
     "components",
     "count",
+    "executor",
     "owner",
     "paths",
     "patterns",
@@ -178,6 +182,26 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=count, metavar="N", help="work on N chunks at once (default: one a core)"
     )
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Add who does the work."""
+    parser.add_argument(
+        "--executor",
+        choices=("threads", "processes", "dask"),
+        help="work in threads (the default), in processes, or on a Dask cluster",
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of that cluster (default: processes of our own)"
+    )
+
+
+def executor(arguments: argparse.Namespace) -> AbstractContextManager[Executor | None]:
+    """The executor that is asked for; None within the block where none is."""
+    if arguments.executor is None and arguments.scheduler is None:
+        return contextlib.nullcontext()
+    kind = arguments.executor or "dask"
+    return lmarc.executor(kind, jobs=arguments.jobs, scheduler=arguments.scheduler)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

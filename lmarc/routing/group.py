@@ -22,7 +22,7 @@ from chunk to chunk.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from lmarc.codec.base import CONTENT_CLASS_COUNT, ContentClass
 
@@ -34,9 +34,11 @@ __all__ = [
     "GROUP_SIZE",
     "MAX_CHUNK_SIZE",
     "MIN_CHUNK_SIZE",
+    "Data",
     "Grouper",
     "PackedChunk",
     "PackedGroup",
+    "Part",
 ]
 
 GROUP_SIZE = 16 << 20  # bytes of content
@@ -47,7 +49,16 @@ MAX_CHUNK_SIZE = 16 << 20
 DEFAULT_CHUNK_SIZE = 1 << 20
 DEFAULT_TEXT_CHUNK_SIZE = 256 << 10
 
-Data: TypeAlias = bytes | memoryview
+
+class Part(Protocol):
+    """Content by reference: all that matters here is its size, and that it can be sliced."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> "Part": ...
+
+
+Data: TypeAlias = bytes | memoryview | Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class PackedChunk:
     entries: list[int]  # the three lists hold one value a piece
     positions: list[int]  # of the piece in its member
     sizes: list[int]  # bytes; they sum to len(content)
+    parts: tuple[Data, ...] = ()  # instead of content, where some of it is by reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +194,7 @@ class Grouper:
             self._append(chunk, position, data, size)
             return _NOTHING
         packed: list[Packed] = []
-        view = memoryview(data)
+        view: memoryview | Part = memoryview(data) if isinstance(data, bytes) else data
         while size:
             chunk = self._open[content_class]
             needed = self._reserved if chunk is None else 1
@@ -226,15 +238,9 @@ class Grouper:
         self._open[content_class] = None
         number = self._next_chunk
         self._next_chunk += 1
-        parts = chunk.parts
-        content = parts[0] if len(parts) == 1 else b"".join(parts)
+        content, parts = _joined(chunk.parts)
         return PackedChunk(
-            number,
-            content_class,
-            bytes(content),
-            chunk.entries,
-            chunk.positions,
-            chunk.sizes,
+            number, content_class, content, chunk.entries, chunk.positions, chunk.sizes, parts
         )
 
     def _close_group(self) -> list[Packed]:
@@ -250,3 +256,12 @@ class Grouper:
         self._group_metadata = 0
         self._group_first_chunk = self._next_chunk
         return packed
+
+
+def _joined(parts: list[Data]) -> tuple[bytes, tuple[Data, ...]]:
+    """Return the content that parts make, or the parts themselves if not all of it is here."""
+    buffers = [part for part in parts if isinstance(part, bytes | memoryview)]
+    if len(buffers) == len(parts):
+        return bytes(buffers[0] if len(buffers) == 1 else b"".join(buffers)), ()
+    # A view of something large would not go to another process.
+    return b"", tuple(bytes(part) if isinstance(part, memoryview) else part for part in parts)

@@ -30,6 +30,26 @@ def test_the_same_input_gives_the_same_bytes(run: Run, tree: Path, tmp_path: Pat
     assert (tmp_path / "a.lmarc").read_bytes() == (tmp_path / "b.lmarc").read_bytes() == piped
 
 
+@pytest.mark.parametrize("kind", ["threads", "processes", "dask"])
+def test_the_executor_does_not_show(kind: str, run: Run, tree: Path, tmp_path: Path) -> None:
+    run("create", "a.lmarc", "tree")
+    done = run("create", "b.lmarc", "tree", "--executor", kind, "--jobs", "1")
+    assert (done.out, done.err) == (b"", "")
+    assert (tmp_path / "a.lmarc").read_bytes() == (tmp_path / "b.lmarc").read_bytes()
+
+
+def test_a_scheduler_means_dask_and_resume_means_s3(run: Run, tree: Path) -> None:
+    done = run("create", "a", "tree", "--executor", "threads", "--scheduler", "x:1", code=2)
+    assert "a scheduler is for the executor 'dask', found 'threads'" in done.err
+    done = run("create", "a", "tree", "--resume", code=2)
+    assert "only an archive on S3 can be resumed, found 'a'" in done.err
+
+
+def test_a_dry_run_names_objects_too(run: Run) -> None:
+    done = run("create", "a", "memory://none", "--dry-run", code=3)
+    assert "memory://none: no object is there" in done.err
+
+
 def test_options_may_stand_between_arguments(run: Run, tree: Path) -> None:
     run("create", "a.lmarc", "-C", "tree", "sub", "--exclude", "deep", "text.txt")
     assert _names(run) == [b"sub", b"sub/data.bin", b"sub/hard", b"text.txt"]

@@ -192,3 +192,37 @@ def test_packing_keeps_every_byte_within_the_limits_however_data_comes(
         assert in_group <= limit
         seen, begun, in_group = item.first_chunk + item.chunk_count, begun + item.entry_count, 0
     assert (seen, begun) == (len(chunks), len(members))
+
+
+class Far:
+    """Content by reference, as far as the grouper can tell."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __getitem__(self, part: slice) -> "Far":
+        first, last, _ = part.indices(len(self))
+        return Far(self.start + first, self.start + last)
+
+
+def test_content_by_reference_is_packed_like_bytes() -> None:
+    members = [(TEXT, 100), (BINARY, 3 * CHUNK), (TEXT, 2 * CHUNK + 5), (TEXT, 50)]
+    expected = pack([(kind, bytes(size)) for kind, size in members])
+    grouper = Grouper(CHUNK, 2 * CHUNK)
+    packed: list[Packed] = []
+    for entry, (kind, size) in enumerate(members):
+        packed += grouper.begin(entry, kind, size)
+        # The first is here, and goes along with what is not.
+        packed += grouper.add(0, memoryview(bytes(size)) if entry == 0 else Far(0, size))
+    packed += grouper.finish()
+    for found, wanted in zip(packed, expected, strict=True):
+        if isinstance(found, PackedChunk) and isinstance(wanted, PackedChunk):
+            assert (found.entries, found.positions) == (wanted.entries, wanted.positions)
+            assert (found.sizes, found.content) == (wanted.sizes, b"")
+            assert sum(map(len, found.parts)) == len(wanted.content)
+            assert not any(isinstance(part, memoryview) for part in found.parts)
+        else:
+            assert found == wanted

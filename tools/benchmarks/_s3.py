@@ -31,6 +31,7 @@ class RequestLog:
     delay: float = 0  # seconds before each answer
     # Makes another answer of that to a GET: status, headers, body.
     lie: Callable[[str, dict[str, str], bytes], Answer] | None = None
+    on_request: Callable[[str, str], object] | None = None  # gets method and path
 
     def clear(self) -> None:
         """Forget what was logged."""
@@ -130,6 +131,8 @@ def s3_server() -> Iterator[RequestLog]:
             pass
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if log.on_request is not None:
+            log.on_request(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         fails = log.fail_how if len(log.methods) == log.fail_at else ""
         log.methods.append(environ["REQUEST_METHOD"])
         log.ranges.append(environ.get("HTTP_RANGE", ""))
