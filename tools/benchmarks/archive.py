@@ -1,4 +1,4 @@
-"""Archives as files: speed and memory against tar and zstd, requests on S3, a million members.
+"""Archives as files: speed and memory against tar and zstd, a million members.
 
 Every figure is the median of `--repeats` runs of whole commands, all in one run of this program.
 """
@@ -6,15 +6,11 @@ Every figure is the median of `--repeats` runs of whole commands, all in one run
 import argparse
 import multiprocessing
 import os
-import random
 import shutil
 import sys
-import tarfile
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 from tools.benchmarks._measure import (
@@ -27,7 +23,7 @@ from tools.benchmarks._measure import (
 )
 
 MB = 1_000_000
-PARTS = ("speed", "s3", "many")
+PARTS = ("speed", "many")
 LMARC = [sys.executable, "-m", "lmarc"]
 
 
@@ -37,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=500, help="MB of data for speed (%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="worker threads (%(default)s)")
-    parser.add_argument("--members", type=int, default=2000, help="on S3 (%(default)s)")
     parser.add_argument("--many", type=int, default=1_000_000, help="tiny members (%(default)s)")
     parser.add_argument("--parts", default=",".join(PARTS), help="which to run (%(default)s)")
     parser.add_argument("--work", type=Path, help="folder for what is made (a temporary one)")
@@ -46,11 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_parts(options: argparse.Namespace, work: Path) -> None:
     """Run the parts asked for, in `work`, each in a process of its own.
 
-    A command starts with the peak memory of the process that starts it, and the S3 server is large.
+    A command starts with the peak memory of the process that starts it.
     """
     parts: dict[str, Callable[[argparse.Namespace, Path], None]] = {
         "speed": measure_speed,
-        "s3": measure_s3,
         "many": measure_many,
     }
     chosen = options.parts.split(",")
@@ -123,72 +117,6 @@ def measure_speed(options: argparse.Namespace, work: Path) -> None:
         print(f"extract: {extract.median / tar_extract.median:.2f} times the peer's time\n")
     shutil.rmtree(tree)
     shutil.rmtree(out)
-
-
-def measure_s3(options: argparse.Namespace, work: Path) -> None:
-    """Count requests and bytes of readers of an archive on S3."""
-    import fsspec
-
-    import lmarc
-    from tools.benchmarks._s3 import s3_server
-
-    member_size = 150_000
-    names = [f"part/{number:05}.bin" for number in range(options.members)]
-    rng = random.Random(1)
-    print(f"{len(names)} members of {member_size} bytes, {len(names) * member_size / MB:.0f} MB\n")
-    tar, zipped, archive = work / "a.tar", work / "a.zip", work / "a.lmarc"
-    with (
-        tarfile.open(tar, "w") as tar_file,
-        zipfile.ZipFile(zipped, "w") as zip_file,
-        lmarc.Writer(str(archive), preset="fast") as writer,
-    ):
-        for name in names:
-            content = rng.randbytes(member_size)
-            header = tarfile.TarInfo(name)
-            header.size = member_size
-            tar_file.addfile(header, BytesIO(content))
-            zip_file.writestr(name, content)
-            writer.add_bytes(name, content)
-
-    rows = []
-    with s3_server() as log:
-        store = fsspec.filesystem("s3", **log.storage_options)
-        store.mkdir("bench")
-        for path in (tar, zipped, archive):
-            store.put_file(str(path), f"bench/{path.name}")
-
-        def measured(action: Callable[[], object]) -> str:
-            log.clear()
-            action()
-            return f"{log}, {log.received / MB:.2f} MB"
-
-        some = rng.sample(names, min(20, len(names)))
-        for protocol, path in (("zip", zipped), ("tar", tar), ("lmarc", archive)):
-            fresh = {**log.storage_options, "skip_instance_cache": True}
-            opened = []
-
-            def list_all(protocol: str = protocol, path: Path = path) -> None:
-                files = fsspec.filesystem(
-                    protocol,
-                    fo=f"bench/{path.name}",
-                    target_protocol="s3",
-                    target_options=fresh,  # noqa: B023
-                )
-                assert len(files.find("part")) == len(names)
-                opened.append(files)  # noqa: B023
-
-            def read(wanted: list[str], start: int = 0, size: int = member_size) -> None:
-                for name in wanted:
-                    with opened[0].open(name, "rb") as file:  # noqa: B023
-                        file.seek(start)
-                        assert len(file.read(size)) == size
-
-            row = [f"{protocol}://", measured(list_all)]
-            row.append(measured(lambda: read([names[len(names) // 2]])))
-            row.append(measured(lambda: read(some)))
-            row.append(measured(lambda: read([names[7]], 70_000, 100)))
-            rows.append(row)
-    print_table(["reader", "open + list", "1 member", "20 members", "100 bytes of 1"], rows)
 
 
 _CREATE_MANY = """
