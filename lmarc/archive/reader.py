@@ -202,7 +202,8 @@ class Archive:
 
     def __iter__(self) -> Iterator[Member]:
         for start in range(0, len(self), _ROWS):
-            yield from _members(self.index.entries.slice(start, _ROWS), start)
+            rows = self.index.entries.slice(start, _ROWS)
+            yield from _members(rows, range(start, start + rows.num_rows))
 
     def info(self, name: str | bytes) -> Member:
         """Return the member of this name.
@@ -216,7 +217,13 @@ class Archive:
 
     def member(self, number: int) -> Member:
         """Return the member of this number: a row of `members`."""
-        return next(_members(self.index.entries.slice(number, 1), number))
+        return next(_members(self.index.entries.slice(number, 1), [number]))
+
+    def members_at(self, numbers: Sequence[int]) -> Iterator[Member]:
+        """Give the members of these numbers, in their order."""
+        for start in range(0, len(numbers), _ROWS):
+            some = numbers[start : start + _ROWS]
+            yield from _members(self.index.entries.take(some), some)
 
     def _find(self, name: str | bytes) -> int:
         return self.index.paths.find(os.fsencode(name))
@@ -503,11 +510,11 @@ def _cut(pieces: Pieces, position: int, end: int) -> Iterator[tuple[int, int, in
         yield first, chunk, offset + first - start, last - first
 
 
-def _members(entries: pa.Table, first: int) -> Iterator[Member]:
-    """Give the rows of a table as members, numbered from `first`."""
+def _members(entries: pa.Table, numbers: Sequence[int]) -> Iterator[Member]:
+    """Give the rows of a table as members with these numbers."""
     columns = [column.to_pylist() for column in entries.columns]
     columns[10] = [tuple(pairs) for pairs in columns[10]]
-    for number, row in enumerate(zip(*columns, strict=True), first):
+    for number, row in zip(numbers, zip(*columns, strict=True), strict=True):
         yield Member(number, *row)
 
 

@@ -61,7 +61,7 @@ class View:
             except MemberNotFoundError:
                 pass
         if not name or self.tree.is_directory(name):
-            return {"name": name, "size": 0, "type": "directory"}
+            return _implied(name)
         raise self._missing(name)
 
     def listing(self, name: str, detail: bool) -> list[Any]:
@@ -72,7 +72,7 @@ class View:
             names = [name]
         else:
             raise self._missing(name)
-        return [self.info(child) for child in names] if detail else names
+        return list(self._infos(names).values()) if detail else names
 
     def found(
         self, name: str, maxdepth: int | None, withdirs: bool, detail: bool
@@ -86,7 +86,7 @@ class View:
         else:
             names = [name] if name in self.archive else []
         names.sort()
-        return {child: self.info(child) for child in names} if detail else names
+        return self._infos(names) if detail else names
 
     def file(self, name: str) -> Member:
         """Return the file that a name stands for, links followed.
@@ -96,15 +96,30 @@ class View:
         FileNotFoundError, IsADirectoryError
             There is none, or it is a directory.
         """
-        if self.info(name)["type"] == "directory":
-            raise IsADirectoryError(f"{name!r} is a directory in {self.fo}")
-        return self._follow(self.archive.info(name))
+        try:
+            member = self.archive.info(name) if name else None
+        except MemberNotFoundError:
+            member = None
+        if member is not None and not member.is_dir():
+            return self._follow(member)
+        if member is None and not self.tree.is_directory(name):
+            raise self._missing(name)
+        raise IsADirectoryError(f"{name!r} is a directory in {self.fo}")
 
     def span(self, name: str, start: int | None, end: int | None) -> tuple[int, int, int]:
         """Return entry, position and end of what a slice of a member is."""
         file = self.file(name)
         first, last, _ = slice(start, end).indices(file.size)
         return file.number, first, max(first, last)
+
+    def _infos(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        """Describe many members and directories, their rows taken together."""
+        numbers = [self.archive.index.paths.find(os.fsencode(name)) for name in names]
+        members = iter(self.archive.members_at([number for number in numbers if number >= 0]))
+        return {
+            name: self._describe(name, next(members)) if number >= 0 else _implied(name)
+            for name, number in zip(names, numbers, strict=True)
+        }
 
     def _missing(self, name: str) -> FileNotFoundError:
         return FileNotFoundError(f"no member {name!r} in {self.fo}")
@@ -145,3 +160,8 @@ class View:
             else:
                 break
         raise FileNotFoundError(f"{member.name!r} leads to no file in {self.fo}")
+
+
+def _implied(name: str) -> dict[str, Any]:
+    """Describe a directory that has no entry."""
+    return {"name": name, "size": 0, "type": "directory"}

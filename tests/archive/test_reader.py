@@ -175,3 +175,12 @@ def test_large_members_are_read_whole(tmp_path: Path, monkeypatch: pytest.Monkey
     data = noise(9, 300_000)
     archive = lmarc.open(make(tmp_path / "a", {"m": data}, chunk_size=4096))
     assert archive.read("m") == data
+
+
+def test_members_come_by_their_numbers(tmp_path: Path) -> None:
+    archive = lmarc.open(make(tmp_path / "a.lmarc"))
+    everything = list(archive)
+    numbers = [7, 0, 7, len(archive) - 1]
+    assert list(archive.members_at(numbers)) == [everything[number] for number in numbers]
+    assert list(archive.members_at([])) == []
+    assert archive.member(3) == everything[3]

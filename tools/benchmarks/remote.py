@@ -238,8 +238,8 @@ def bucket_of(log: RequestLog) -> Any:
 
 
 @contextmanager
-def environment(log: RequestLog) -> Iterator[None]:
-    """Lead clients that take no options to the server."""
+def environment(log: RequestLog, cache: Path) -> Iterator[None]:
+    """Lead clients that take no options to the server, and let them find no index of before."""
     import fsspec
 
     settings = {
@@ -247,6 +247,7 @@ def environment(log: RequestLog) -> Iterator[None]:
         "AWS_ACCESS_KEY_ID": log.storage_options["key"],
         "AWS_SECRET_ACCESS_KEY": log.storage_options["secret"],
         "AWS_DEFAULT_REGION": "us-east-1",
+        "XDG_CACHE_HOME": str(cache),
     }
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
@@ -266,7 +267,7 @@ def measure_requests(folder: Path, count: int) -> dict[str, list[Cost | None]]:
     rng = random.Random(2)
     some = [name_of(number) for number in rng.sample(range(count), min(20, count))]
     costs: dict[str, list[Cost | None]] = {}
-    with s3_server() as log, environment(log):
+    with tempfile.TemporaryDirectory() as cache, s3_server() as log, environment(log, Path(cache)):
         store = bucket_of(log)
         for path in sorted(folder.iterdir()):
             store.put_file(str(path), f"bench/{path.name}")
@@ -384,7 +385,7 @@ def run(options: argparse.Namespace) -> int:
         f"{options.members:,} members of {MEMBER // 1000} kB that no codec makes smaller, or as "
         "many lines of hexadecimal. *Open, list* is everything up to a list of all members; reads "
         "are those of an open reader, one after the other; *unpickle* is what a worker pays before "
-        "its first read. Of ratarmount it is the library, its index in memory."
+        "its first read. Of ratarmount it is the library, which makes its index anew."
     )
     delayed = (
         f"{options.records:,} records of {RECORD} characters at random from {options.size} MB of "
