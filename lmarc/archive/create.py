@@ -9,6 +9,7 @@ from itertools import chain, groupby
 from typing import Any
 
 from lmarc.archive.messages import Warn
+from lmarc.archive.setfile import set_url, shard_url
 from lmarc.archive.urls import is_local, local_path
 from lmarc.archive.walk import Found, walk
 from lmarc.archive.writer import Owner, Progress, Writer, Written
@@ -38,6 +39,7 @@ def create(
     warn: Warn | None = None,
     progress: Progress | None = None,
     resume: bool = False,
+    shard_size: int | None = None,
     source_options: Mapping[str, Any] | None = None,
     recurse: bool = True,
     one_file_system: bool = False,
@@ -62,6 +64,9 @@ def create(
     preset, storage_options, executor, jobs, text_codec, zstd_level, chunk_size, model, embed_model,
     index_lines, mtime, owner, warn, progress, resume
         As for `Writer`.
+    shard_size : int, optional
+        Bytes of content after which another archive begins. Then `url` has `{shard}` or
+        `{shard:05d}` in its last part, and a set file beside the archives opens them as one.
     source_options : mapping, optional
         For the file systems of URLs among `paths`; those of the archive otherwise.
     recurse, one_file_system, missing_ok
@@ -91,30 +96,40 @@ def create(
         one_file_system=one_file_system,
         missing_ok=missing_ok,
     )
-    with Writer(
-        url,
-        preset=preset,
-        storage_options=storage_options,
-        executor=executor,
-        jobs=jobs,
-        text_codec=text_codec,
-        zstd_level=zstd_level,
-        chunk_size=chunk_size,
-        model=model,
-        embed_model=embed_model,
-        index_lines=index_lines,
-        mtime=mtime,
-        owner=owner,
-        warn=warn,
-        progress=progress,
-        resume=resume,
-    ) as writer:
+    options: dict[str, Any] = {
+        "preset": preset,
+        "storage_options": storage_options,
+        "executor": executor,
+        "jobs": jobs,
+        "text_codec": text_codec,
+        "zstd_level": zstd_level,
+        "chunk_size": chunk_size,
+        "model": model,
+        "embed_model": embed_model,
+        "index_lines": index_lines,
+        "mtime": mtime,
+        "owner": owner,
+        "warn": warn,
+    }
+    if notify is not None:
+        found_all = _told(found_all, notify)
+    if shard_size is not None:
+        from lmarc.archive.shards import write_shards
+
+        if resume:
+            raise ValueError("resume is for one archive, found a size of shards")
+        pattern = os.fspath(url)
+        skip |= _replaced(set_url(pattern))
+        number = 0
+        while before := _replaced(shard_url(pattern, number)):
+            skip |= before
+            number += 1
+        return write_shards(pattern, found_all, shard_size, skip=skip, progress=progress, **options)
+    with Writer(url, progress=progress, resume=resume, **options) as writer:
         if writer.identity is not None:
             skip[writer.identity] = None
         skip |= _replaced(os.fspath(url))
         for found in found_all:
-            if notify is not None:
-                notify(found.name)
             writer.add_found(found)
     return writer.written
 
@@ -163,6 +178,12 @@ def find(
 
 def _is_url(path: str | bytes | os.PathLike[str]) -> bool:
     return isinstance(path, str) and "://" in path and not is_local(path)
+
+
+def _told(found_all: Iterable[Found], notify: Callable[[bytes], object]) -> Iterator[Found]:
+    for found in found_all:
+        notify(found.name)
+        yield found
 
 
 def _replaced(url: str) -> dict[tuple[int, int], bytes | None]:

@@ -169,6 +169,16 @@ class LineTable:
         if ((count > 0) & (count != total)).any():
             raise CorruptError("a line index names some pieces of a member and not all")
 
+    @classmethod
+    def joined(cls, tables: Sequence[LineTable], first_pieces: Sequence[int]) -> LineTable:
+        """Return one table for several archives, whose pieces are numbered from these on."""
+        joined = cls.__new__(cls)
+        joined._pieces = np.concatenate(
+            [table._pieces + first for table, first in zip(tables, first_pieces, strict=True)]
+        )
+        joined._lines = np.concatenate([table._lines for table in tables])
+        return joined
+
     def __bool__(self) -> bool:
         return len(self._pieces) > 0
 

@@ -17,6 +17,7 @@ from lmarc.archive.member import Member, MemberFile
 from lmarc.archive.messages import show
 from lmarc.archive.names import DIRECTORY, HARDLINK, SYMLINK
 from lmarc.archive.opening import Ending, find_ending
+from lmarc.archive.setfile import is_set
 from lmarc.archive.source import Source, open_source
 from lmarc.codec.base import ModelRef
 from lmarc.errors import CorruptError, LmarcError, MemberNotFoundError
@@ -538,7 +539,8 @@ def open_archive(
     Parameters
     ----------
     url : str or path
-        A path, or any URL that fsspec knows.
+        A path, or any URL that fsspec knows; one that ends with .lmarcset is a set of archives that
+        is read as one.
     mode : str
         'r'; for writing see `lmarc.Writer` and `lmarc.append`.
     storage_options : mapping, optional
@@ -564,12 +566,18 @@ def open_archive(
     """
     if mode != "r":
         raise ValueError(f"mode is {mode!r}, expected 'r'; to write use lmarc.Writer or append")
-    source = open_source(os.fspath(url), storage_options)
     path = None if model is None else os.path.abspath(model)
-    archive = Archive(source, cache_size=cache_size, incomplete=incomplete, model=path)
+    archive: Archive
+    if is_set(os.fspath(url)):
+        from lmarc.archive.sets import ArchiveSet
+
+        archive = ArchiveSet(os.fspath(url), storage_options, cache_size=cache_size, model=path)
+    else:
+        source = open_source(os.fspath(url), storage_options)
+        archive = Archive(source, cache_size=cache_size, incomplete=incomplete, model=path)
     try:
         _ = archive.index
     except BaseException:
-        source.close()
+        archive.close()
         raise
     return archive

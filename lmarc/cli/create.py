@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="on S3: go on from what an earlier run has uploaded, and keep it if this one fails",
     )
     parser.add_argument(
+        "--shard-size",
+        type=options.size,
+        metavar="SIZE",
+        help="begin another archive after this much content; ARCHIVE has {shard:05d} in its name",
+    )
+    parser.add_argument(
         "--source-options",
         type=options.storage_options,
         metavar="JSON",
@@ -69,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
                 **coding(arguments),
                 executor=executor,
                 resume=arguments.resume,
+                shard_size=arguments.shard_size,
                 source_options=arguments.source_options,
                 warn=console.warn,
                 progress=console.progress,
