@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,20 @@ def test_the_load_is_asked_for_before_measuring(
     with pytest.raises(MeasuredError):
         module.run(options)  # type: ignore[attr-defined]
     assert asked
+
+
+def test_the_peak_of_a_command_is_its_own_not_that_of_who_starts_it() -> None:
+    held = bytearray(200 << 20)
+    bare = _measure.time_command([sys.executable, "-c", "pass"])
+    assert bare.peak < 100 << 20
+    large = _measure.time_command(f"exec {sys.executable} -c 'len(b\"x\" * (150 << 20))'")
+    assert large.peak > 150 << 20
+    assert len(held) == 200 << 20
+
+
+def test_a_command_that_fails_ends_the_benchmark(tmp_path: Path) -> None:
+    assert len(_measure.time_command("pwd > here", cwd=tmp_path).seconds) == 1
+    assert (tmp_path / "here").read_text() == f"{tmp_path}\n"
+    for command in ("exit 3", ["no-such-program"]):
+        with pytest.raises(SystemExit, match="exit code"):
+            _measure.time_command(command)

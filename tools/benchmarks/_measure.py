@@ -6,11 +6,25 @@ import random
 import shutil
 import statistics
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+
+# A process starts with the peak memory of the one that starts it, so a small one does: its own few
+# MB are the least that is measured.
+_LAUNCHER = """
+import os, sys, time
+os.set_inheritable(int(sys.argv[1]), False)
+start = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+seconds = time.perf_counter() - start
+code = os.waitstatus_to_exitcode(status)
+with open(int(sys.argv[1]), "w") as report:
+    print(code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=report)
+"""
 
 
 @dataclass
@@ -40,16 +54,19 @@ def time_command(
     runs = runs or Runs(str(command))
     shell = ["sh", "-ec", command] if isinstance(command, str) else list(command)
     os.sync()  # what others have written is not this command's to wait for
-    start = time.perf_counter()
-    process = subprocess.Popen(shell, cwd=cwd)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit code {process.returncode}: {command}")
-    runs.seconds.append(seconds)
-    runs.cpu_seconds.append(usage.ru_utime + usage.ru_stime)
-    runs.peak = max(runs.peak, usage.ru_maxrss << 10)
+    reading, writing = os.pipe()
+    launch = [sys.executable, "-ISc", _LAUNCHER, str(writing), *shell]
+    with os.fdopen(reading) as report:
+        try:
+            process = subprocess.Popen(launch, cwd=cwd, pass_fds=[writing])
+        finally:
+            os.close(writing)
+        words = report.read().split()
+    if process.wait() or len(words) != 4 or int(words[0]):
+        raise SystemExit(f"exit code {words[0] if words else '?'}: {command}")
+    runs.seconds.append(float(words[1]))
+    runs.cpu_seconds.append(float(words[2]))
+    runs.peak = max(runs.peak, int(words[3]) << 10)
     return runs
 
 

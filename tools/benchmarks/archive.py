@@ -39,10 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_parts(options: argparse.Namespace, work: Path) -> None:
-    """Run the parts asked for, in `work`, each in a process of its own.
-
-    A command starts with the peak memory of the process that starts it.
-    """
+    """Run the parts asked for, in `work`, each in a process of its own."""
     parts: dict[str, Callable[[argparse.Namespace, Path], None]] = {
         "speed": measure_speed,
         "many": measure_many,
