@@ -218,7 +218,7 @@ def no_range(status: str, headers: dict[str, str], body: bytes) -> Answer:
 @pytest.fixture
 def lies(bucket: Bucket) -> Iterator[RequestLog]:
     yield bucket.log
-    bucket.log.lie = None
+    bucket.log.lie, bucket.log.delay = None, 0
     bucket.log.fail_at, bucket.log.fail_how = -1, "refuse"
 
 
@@ -279,3 +279,16 @@ def test_a_store_that_keeps_failing_names_url_and_range(
     lies.lie = lambda status, headers, body: ("500 Internal Server Error", {}, b"")
     with pytest.raises(lmarc.SourceError, match=f"{url}, bytes 0 to 150"):
         archive.source.read(0, 150)
+
+
+def test_a_store_that_is_too_slow_names_url_and_range(
+    url: str, bucket: Bucket, lies: RequestLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    limits = {"config_kwargs": {"read_timeout": 0.3, "retries": {"max_attempts": 0}}}
+    archive = lmarc.open(url, storage_options={**bucket.storage_options, **limits})
+    lies.delay = 1
+    with pytest.raises(lmarc.SourceError, match=f"cannot be read: .*{url}, bytes 0 to 150"):
+        archive.source.read(0, 150)
+    lies.delay = 0
+    assert archive.read("m00") == noise(0, SIZE)
