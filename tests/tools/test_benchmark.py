@@ -30,11 +30,12 @@ def test_each_module_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_archive_prints_every_part(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    small = ["--size", "1", "--repeats", "1", "--many", "300"]
+    small = ["--size", "1", "--repeats", "1", "--many", "300", "--members", "30"]
     work = tmp_path / "work"
     assert benchmark.main(["archive", "--data", str(data), "--work", str(work), *small]) == 0
     shown = capfd.readouterr().out
     assert "lmarc create, 2 jobs" in shown
+    assert "| lmarc:// " in shown
     assert "lmarc list, to a file" in shown
     if shutil.which("zstd") and shutil.which("tar"):
         assert "times the peer's time" in shown

@@ -1,6 +1,6 @@
-"""Archives as files: speed and memory against tar and zstd, a million members.
+"""Archives as files: speed and memory against tar and zstd, requests on S3, a million members.
 
-Every figure is the median of `--repeats` runs of whole commands, all in one run of this program.
+Every time is the median of `--repeats` runs of whole commands, all in one run of this program.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tools.benchmarks._measure import (
 )
 
 MB = 1_000_000
-PARTS = ("speed", "many")
+PARTS = ("speed", "s3", "many")
 LMARC = [sys.executable, "-m", "lmarc"]
 
 
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=500, help="MB of data for speed (%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="worker threads (%(default)s)")
+    parser.add_argument("--members", type=int, default=2000, help="on S3 (%(default)s)")
     parser.add_argument("--many", type=int, default=1_000_000, help="tiny members (%(default)s)")
     parser.add_argument("--parts", default=",".join(PARTS), help="which to run (%(default)s)")
     parser.add_argument("--work", type=Path, help="folder for what is made (a temporary one)")
@@ -42,6 +43,7 @@ def run_parts(options: argparse.Namespace, work: Path) -> None:
     """Run the parts asked for, in `work`, each in a process of its own."""
     parts: dict[str, Callable[[argparse.Namespace, Path], None]] = {
         "speed": measure_speed,
+        "s3": measure_s3,
         "many": measure_many,
     }
     chosen = options.parts.split(",")
@@ -135,6 +137,19 @@ members = archive.members
 large = members.filter(pc.greater(members.column("size"), 5))
 """
 )
+
+
+def measure_s3(options: argparse.Namespace, work: Path) -> None:
+    """Count the requests of each reader of `--members` members, as `remote` does."""
+    from tools.benchmarks import remote
+
+    folder = work / "s3"
+    folder.mkdir()
+    print(f"{options.members} members of {remote.MEMBER} bytes on S3\n")
+    costs = remote.measure_requests(folder, options.members)
+    rows = [[name, *("-" if c is None else str(c) for c in row)] for name, row in costs.items()]
+    print_table(["reader", *remote.COLUMNS], rows)
+    shutil.rmtree(folder)
 
 
 def measure_many(options: argparse.Namespace, work: Path) -> None:
