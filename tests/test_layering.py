@@ -19,7 +19,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "format": ({"errors"}, {"xxhash"}),
     "kernels": (set(), {"numpy", "numba", "llvmlite"}),
     "model": ({"errors", "kernels"}, {"numpy", "zstandard"}),
-    "codec": ({"errors", "format", "kernels", "model"}, {"numpy", "zstandard", "xxhash"}),
+    "codec": ({"errors", "format", "kernels", "model"}, {"numpy", "zstandard", "xxhash", "torch"}),
     "routing": ({"errors", "codec"}, {"numpy"}),
     "archive": (
         {"errors", "format", "codec", "routing"},

@@ -27,6 +27,7 @@ from lmarc.archive.source import Source
 from lmarc.archive.validate import numbers
 from lmarc.archive.workers import Workers
 from lmarc.codec.base import CodecNumber, ModelRef
+from lmarc.codec.device import device
 from lmarc.errors import CorruptError, LmarcError
 from lmarc.format.limits import NO_MODEL
 from lmarc.format.model import ModelHeader
@@ -224,6 +225,8 @@ class ChunkReader:
         local = self._source.local
         largest = _BATCH if local else _REMOTE_BATCH
         slow_largest = _SLOW_BATCH if local else _SLOW_REMOTE_BATCH
+        if device() != "cpu":  # an accelerator takes many chunks together
+            slow_largest = _BATCH
         batch: list[int] = []
         size = 0.0  # of 1
         wanted = np.asarray(list(chunks), np.int64)

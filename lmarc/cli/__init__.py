@@ -42,6 +42,7 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
+_ON_DEVICES: Final = ("append", "create", "extract", "verify")
 _REQUIRED: Final = "the following arguments are required: "
 
 
@@ -173,6 +174,8 @@ def _main(words: Sequence[str]) -> int:
     options = parser(only).parse_args(_joined(words))
     on_compile(None if getattr(options, "quiet", False) else _say)
     try:
+        if options.command in _ON_DEVICES and options.device is not None:
+            os.environ["LMARC_DEVICE"] = options.device  # for worker processes too
         module = importlib.import_module(COMMANDS[options.command][0])
         code: int = module.run(options)
         sys.stdout.flush()

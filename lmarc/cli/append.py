@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     options.add_coding(parser)
     options.add_jobs(parser)
+    options.add_device(parser)
     options.add_output(parser)
 
 

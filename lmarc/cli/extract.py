@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_model(parser)
     options.add_jobs(parser)
+    options.add_device(parser)
     options.add_executor(parser)
     options.add_output(parser)
 

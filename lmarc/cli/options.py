@@ -22,6 +22,7 @@ __all__ = [
     "Once",
     "add_archive",
     "add_coding",
+    "add_device",
     "add_executor",
     "add_jobs",
     "add_model",
@@ -202,6 +203,16 @@ def executor(arguments: argparse.Namespace) -> AbstractContextManager[Executor |
         return contextlib.nullcontext()
     kind = arguments.executor or "dask"
     return lmarc.executor(kind, jobs=arguments.jobs, scheduler=arguments.scheduler)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where networks run."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        help="where networks run: an accelerator that PyTorch knows, the processor, or auto for "
+        "the first if there is one (default: LMARC_DEVICE, or cpu); the bytes are the same",
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -6,20 +6,26 @@ decoder run the same step function.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.codec.device import device
 from lmarc.codec.ngram import choose_profile, pack_payload, parse_payload, table_bits
 from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
-from lmarc.kernels import neural, ngram
+from lmarc.kernels import distributions, lanes, neural, ngram
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
-from lmarc.model.ngram import thread_scratch
+from lmarc.model.ngram import aligned, thread_scratch
+
+if TYPE_CHECKING:
+    from lmarc.codec.neural_torch import TorchNetwork
 
 __all__ = [
     "CODEC", "NeuralCodec", "compress_either", "compress_with", "decompress_together",
@@ -29,8 +35,10 @@ __all__ = [
 ALONG: Final = 16  # bytes that an encoder's network takes at a time
 TRIAL: Final = 4096  # bytes of a chunk after which a network that has not paid is left
 TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
+TOGETHER_ELSEWHERE: Final = 64  # and through PyTorch
 
 U32 = npt.NDArray[np.uint32]
+T = TypeVar("T", bound=tuple[npt.NDArray[Any], ...])
 
 
 class NeuralCodec:
@@ -106,19 +114,21 @@ def decompress_together(
         except CorruptError as exc:
             contents[number] = exc
             continue
-        job = _Job(number, profile, words, np.empty(content_size + 1, np.uint8))
-        parsed.setdefault(table_bits(content_size), []).append(job)
+        parsed.setdefault(table_bits(content_size), []).append(
+            _Job(number, profile, words, content_size)
+        )
+    together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
     for tables, jobs in parsed.items():
-        while jobs:
-            some = [jobs.pop() for _ in range(TOGETHER if len(jobs) > 1 else 1) if jobs]
-            for job, read in zip(some, _decode(model, tables, some), strict=True):
-                if read == len(job.words):
-                    contents[job.number] = job.text[:-1].tobytes()
-                else:
-                    contents[job.number] = CorruptError(
+        for first in range(0, len(jobs), together):
+            for job, content in _decode(model, tables, jobs[first : first + together]):
+                contents[job.number] = (
+                    content
+                    if content is not None
+                    else CorruptError(
                         f"neural payload of {len(payloads[job.number][0])} bytes does not decode "
-                        f"to {len(job.text) - 1} bytes"
+                        f"to {job.size} bytes"
                     )
+                )
     return contents
 
 
@@ -126,32 +136,63 @@ class _Job(NamedTuple):
     number: int
     profile: int
     words: U32
-    text: npt.NDArray[np.uint8]
+    size: int  # bytes of content
 
 
-def _decode(model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]) -> list[int]:
-    """Decode one payload, or up to four together; return how many words each has read."""
+def _decode(
+    model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]
+) -> Iterator[tuple[_Job, bytes | None]]:
+    """Decode some payloads together; give None for one that is not sound."""
     bits, match_bits = tables
-    rows = 1 if len(jobs) == 1 else TOGETHER
-    # What is missing to four is nothing at all.
-    nothing = _Job(0, jobs[0].profile, np.zeros(2, np.uint32), np.zeros(1, np.uint8))
-    all_jobs = [*jobs, *[nothing] * (rows - len(jobs))]
-    reads = np.zeros(rows, np.int64)
-    neural.decode(
-        tuple(model.ngram.static(job.profile) for job in all_jobs),
-        tuple(model.ngram.weights(job.profile) for job in all_jobs),
-        thread_scratch().states(bits, match_bits, rows),
-        model.network,
-        model.hidden(rows),
-        tuple(model.joint() for _ in all_jobs),
-        tuple(job.words for job in all_jobs),
-        tuple(job.text for job in all_jobs),
-        np.zeros(rows, np.int64),
-        reads,
-        bits,
-        32 - match_bits,
+    given = _lanes(model, tables, jobs)
+    where = device()
+    if where == "cpu":
+        lanes.decode(given, model.network, model.hidden(len(jobs)), bits, 32 - match_bits)
+    else:
+        from lmarc.codec.neural_torch import decode
+
+        decode(_elsewhere(model, where), given, bits, 32 - match_bits)
+    starts, reads = given.text_starts.tolist(), given.reads.tolist()
+    for job, start, read in zip(jobs, starts[:-1], reads, strict=True):
+        sound = read == len(job.words)
+        yield job, given.texts[start : start + job.size].tobytes() if sound else None
+
+
+def _lanes(model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]) -> lanes.Lanes:
+    count = len(jobs)
+    statics = [model.ngram.static(job.profile) for job in jobs]
+    own = ("rates", "limits", "mixer_rates")
+    return lanes.Lanes(
+        static=statics[0]._replace(
+            **{name: _concatenated([getattr(one, name) for one in statics]) for name in own}
+        ),
+        weights=_joined([model.ngram.weights(job.profile) for job in jobs]),
+        state=thread_scratch().state(*tables, count),
+        joint=_joined([model.joint() for _ in jobs]),
+        words=np.concatenate([job.words for job in jobs]),
+        word_starts=_starts([len(job.words) for job in jobs]),
+        texts=np.zeros(sum(job.size + 1 for job in jobs), np.uint8),
+        text_starts=_starts([job.size + 1 for job in jobs]),
+        coders=np.zeros(count, np.int64),
+        reads=np.zeros(count, np.int64),
     )
-    return [int(read) for read in reads[: len(jobs)]]
+
+
+def _joined(each: Sequence[T]) -> T:
+    """Return the fields of all lanes, each lane's one after the other's."""
+    kind: Any = type(each[0])
+    joined: T = kind(*(_concatenated(arrays) for arrays in zip(*each, strict=True)))
+    return joined
+
+
+def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    memory = aligned(sum(array.size for array in arrays), arrays[0].dtype)
+    np.concatenate(arrays, out=memory)
+    return memory
+
+
+def _starts(sizes: Sequence[int]) -> npt.NDArray[np.int64]:
+    return np.cumsum([0, *sizes]).astype(np.int64)
 
 
 def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.Joint) -> U32:
@@ -167,6 +208,9 @@ def _walk(
     model: NeuralModel, content: bytes, profile: int, joint: neural.Joint, alone: U32, trial: int
 ) -> tuple[U32, int]:
     """Return the steps, and how many bytes the network was asked about; fill `alone`."""
+    where = device()
+    if where != "cpu":
+        return _walk_elsewhere(model, where, content, profile, joint, alone), len(content)
     bits, match_bits = table_bits(len(content))
     steps = np.empty(2 * len(content), np.uint32)
     known = neural.model(
@@ -185,6 +229,50 @@ def _walk(
         trial,
     )
     return steps, known
+
+
+def _walk_elsewhere(
+    model: NeuralModel, where: str, content: bytes, profile: int, joint: neural.Joint, alone: U32
+) -> U32:
+    """Do what `_walk` does, with the network in PyTorch."""
+    from lmarc.codec.neural_torch import corrections_of
+
+    bits, match_bits = table_bits(len(content))
+    freqs = np.empty((len(content), 2, 16), np.uint16)
+    distributions.record(
+        model.ngram.static(profile),
+        model.ngram.weights(profile),
+        thread_scratch().state(bits, match_bits),
+        np.frombuffer(content + b"\0", np.uint8),
+        bits,
+        32 - match_bits,
+        freqs.reshape(-1),
+    )
+    text = np.frombuffer(content, np.uint8)
+    corrections = corrections_of(_elsewhere(model, where), content, freqs)
+    steps = np.empty(2 * len(content), np.uint32)
+    neural.join(joint, text, freqs.reshape(-1), corrections.reshape(-1), steps)
+    symbols = np.stack([text >> 4, text & 15], 1)[..., None].astype(np.intp)
+    sums = np.cumsum(freqs, 2, dtype=np.uint32)
+    ends = np.take_along_axis(sums, symbols, 2).reshape(-1)
+    chosen = np.take_along_axis(freqs, symbols, 2).reshape(-1)
+    alone[:] = (ends - chosen) << np.uint32(16) | chosen
+    return steps
+
+
+def _elsewhere(model: NeuralModel, where: str) -> TorchNetwork:
+    """Return the model's network on a device of PyTorch; it is kept with the model."""
+    from lmarc.codec.neural_torch import TorchNetwork
+
+    with _LOCK:
+        kept = _ELSEWHERE.setdefault(model, {})
+        if where not in kept:
+            kept[where] = TorchNetwork(model, where.removeprefix("torch:"))
+        return kept[where]
+
+
+_LOCK = threading.Lock()
+_ELSEWHERE: WeakKeyDictionary[NeuralModel, dict[str, TorchNetwork]] = WeakKeyDictionary()
 
 
 def _model_of(model: ModelRef | None) -> NeuralModel:

@@ -147,12 +147,12 @@ def warmup() -> Warm:
         Where it is kept, how much there was to do, and how long it took.
     """
     start = time.monotonic()
-    from lmarc.kernels import _jit, neural, ngram, rans
+    from lmarc.kernels import _jit, lanes, neural, ngram, rans
 
     if not _jit.PLAIN:
         selftest([_QUICK])
     kernels: Any = (
-        ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, neural.decode
+        ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, lanes.decode,
     )  # fmt: skip
     missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)
     return Warm(_jit.CACHE_FOLDER, len(kernels), missed, time.monotonic() - start)

@@ -5,18 +5,17 @@ network's corrections are added with two weights that a chunk learns as it goes;
 learns as if it were alone.
 
 So an encoder asks the mixture about some bytes ahead, lets the network go along them, and joins the
-two after that. A decoder knows no bytes ahead; it takes several chunks and goes along in all.
+two after that. A decoder knows no bytes ahead: `kernels.lanes`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import contexts, mixture, network, ngram, rans
-from ._jit import I32Array, I64Array, U8Array, U16Array, U32Array, inlined, integer, kernel
+from . import contexts, mixture, network, ngram
+from ._jit import I32Array, U8Array, U16Array, U32Array, inlined, integer, kernel
 from ._vector import (
     bit_length,
-    count_at_most,
     largest,
     load_i32,
     load_words,
@@ -216,102 +215,27 @@ def _take_byte(
 
 
 @kernel
-def decode(
-    statics: tuple[ngram.Static, ...],
-    weights: tuple[ngram.Weights, ...],
-    states: tuple[ngram.State, ...],
-    net: network.Network,
-    hidden: network.Hidden,
-    joints: tuple[Joint, ...],
-    words: tuple[U32Array, ...],
-    texts: tuple[U8Array, ...],
-    coders: I64Array,
-    reads: I64Array,
-    bits: int,
-    match_shift: int,
+def join(
+    joint: Joint, text: U8Array, freqs: U16Array, corrections: I32Array, steps: U32Array
 ) -> None:
-    """Decode some chunks, a byte of each at a time: the inverse of `model` and `rans.encode`.
+    """Join what mixture and network have said of a chunk: for a network that runs elsewhere.
 
     Parameters
     ----------
-    statics, weights, states, joints : tuples, one for each chunk
-        As for `model`.
-    net : network.Network
-    hidden : network.Hidden
-        Scratch memory, of as many rows as there are chunks.
-    words : tuple of uint32 arrays, shape (n_words,) each
-        The state, high word first, and the payload's words.
-    texts : tuple of uint8 arrays, shape (size + 1,) each
-        Written in full, the last byte apart. Sizes may differ.
-    coders : int64, shape (chunks,)
-        Scratch memory.
-    reads : int64, shape (chunks,)
-        Receives how many words were read, or rans.CORRUPT.
-    bits, match_shift : int
-        As for `ngram.model`; the same for all.
+    joint : Joint
+        Changed: its weights learn.
+    text : uint8, shape (size,)
+    freqs : uint16, shape (size * 2 * 16,)
+        The mixture's, of both nibbles of each byte.
+    corrections : int32, shape (size * 2 * 16,)
+        The network's.
+    steps : uint32, shape (2 * size,)
+        Receives `cumfreq << 16 | freq` of each symbol.
     """
-    rows = len(texts)
-    network.reset(hidden)
-    longest = 0
-    for row in range(rows):
-        ngram._start_chunk(states[row])
-        given = words[row]
-        coders[row], reads[row] = 0, rans.CORRUPT
-        if len(given) < 2 or integer(given[0]) >> 31:
-            continue
-        coder = integer(given[0]) << 32 | integer(given[1])
-        if len(given) > 2 and coder < rans.STATE_MIN:
-            continue
-        coders[row], reads[row] = coder, 2
-        size = len(texts[row]) - 1
-        if size > 0:
-            ngram._start_byte(statics[row], states[row], texts[row], 0, match_shift, bits)
-        longest = max(longest, size)
-    for position in range(longest):
-        rate_at = bit_length(position)
-        for row in range(rows):
-            if position < len(texts[row]) - 1 and reads[row] != rans.CORRUPT:
-                state = states[row]
-                last = state.cursor[contexts.LAST_4]
-                hidden.before[2 * row] = last & 0xFF
-                hidden.before[2 * row + 1] = last >> 8 & 0xFF
-                ngram._predict(statics[row], weights[row], state, bits, 0, position)
-                network.see(hidden, row, load_i32(state.freqs, 0))
-        network.step(net, hidden, rows, 0)
-        for row in range(rows):
-            if position < len(texts[row]) - 1 and reads[row] != rans.CORRUPT:
-                static, weight, state = statics[row], weights[row], states[row]
-                joint = joints[row]
-                rate = integer(static.mixer_rates[rate_at])
-                corrections = network.high(net, hidden, row)
-                _join(joint, load_i32(state.freqs, 0), corrections, 0)
-                symbol = _next(joint, words[row], coders, reads, row)
-                _take_high(static, weight, state, symbol, rate, bits)
-                ngram._predict(static, weight, state, bits, 1, position)
-                freqs = load_i32(state.freqs, 0)
-                network.see(hidden, row, freqs)
-                corrections = network.low(net, hidden, row, state.chosen[ngram.HIGH])
-                _join(joint, freqs, corrections, 1)
-                byte = symbol << 4 | _next(joint, words[row], coders, reads, row)
-                text = texts[row]
-                text[position] = byte
-                _take_byte(static, weight, state, text, position, byte, rate, bits, match_shift)
-    for row in range(rows):
-        if coders[row] != 0:
-            reads[row] = rans.CORRUPT
-
-
-@inlined
-def _next(joint: Joint, words: U32Array, coders: I64Array, reads: I64Array, row: int) -> int:
-    """Decode a symbol with the joint freqs, and learn from it."""
-    coder = integer(coders[row])
-    slot = coder & rans.SLOT_MASK
-    symbol = count_at_most(load_i32(joint.sums, 0), slot) - 1
-    coder = rans.pop(coder, slot, integer(joint.sums[symbol]), integer(joint.freqs[symbol]))
-    at = integer(reads[row])
-    if coder < rans.STATE_MIN and at < len(words):
-        coder = coder << 32 | integer(words[at])
-        reads[row] = at + 1
-    coders[row] = coder
-    _learn_join(joint, symbol)
-    return symbol
+    for number in range(2 * len(text)):
+        half = number & 1
+        symbol = integer(text[number >> 1]) >> 4 * (1 - half) & 15
+        shares = widen(load_words(freqs, 16 * number))
+        _join(joint, shares, load_i32(corrections, 16 * number), half)
+        steps[number] = _place(joint.sums, joint.freqs, symbol)
+        _learn_join(joint, symbol)

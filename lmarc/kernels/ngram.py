@@ -113,7 +113,7 @@ class Weights(NamedTuple):
 class State(NamedTuple):
     """A worker's scratch memory: dynamic tables and the step's own arrays."""
 
-    # (8 << bits + 1, 16) flattened; the last row is uniform
+    # ((8 << bits) + 2, 16) flattened; the last two rows are uniform
     rows: U16Array
     # (8 << bits - 1,): two rows' tag << 6 | count, 16 bits each; zero is empty
     metas: U32Array

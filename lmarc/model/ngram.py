@@ -52,7 +52,7 @@ MAX_BUCKETS: Final = 1 << 22  # 256 MiB
 LINE: Final = 64  # bytes of a cache line
 PAGE: Final = 1 << 21  # bytes of a large page
 UNIFORM: Final = ngram.ROW_START
-KEPT_STATES: Final = 2  # one for a chunk and one for the trials on its beginning
+KEPT_STATES: Final = 3  # for a chunk, for the trials on its beginning, for several chunks
 
 Array = npt.NDArray[Any]
 
@@ -220,23 +220,20 @@ class Scratch:
     """One worker's memory for dynamic tables, kept between chunks; not for two threads at once."""
 
     def __init__(self) -> None:
-        self._states: dict[tuple[int, int], list[ngram.State]] = {}
+        self._states: dict[tuple[int, int, int], ngram.State] = {}
         self._weights: ngram.Weights | None = None
 
-    def state(self, bits: int, match_bits: int) -> ngram.State:
-        """Return arrays for tables of `1 << bits` rows and `1 << match_bits` positions."""
-        return self.states(bits, match_bits, 1)[0]
+    def state(self, bits: int, match_bits: int, lanes: int = 1) -> ngram.State:
+        """Return arrays for tables of `1 << bits` rows and `1 << match_bits` positions.
 
-    def states(self, bits: int, match_bits: int, count: int) -> tuple[ngram.State, ...]:
-        """Return several such."""
-        kept = self._states.get((bits, match_bits))
-        if kept is None:
+        Those of several lanes stand one after the other in each array.
+        """
+        key = (bits, match_bits, lanes)
+        if key not in self._states:
             if len(self._states) == KEPT_STATES:
                 del self._states[next(iter(self._states))]
-            kept = self._states[bits, match_bits] = []
-        while len(kept) < count:
-            kept.append(_new_state(bits, match_bits))
-        return tuple(kept[:count])
+            self._states[key] = _new_state(*key)
+        return self._states[key]
 
     def weights(self, model: NgramModel, profile: int) -> ngram.Weights:
         """Return what `model.weights` does, in memory that the next call fills anew."""
@@ -248,9 +245,10 @@ class Scratch:
         return self._weights
 
 
-def _new_state(bits: int, match_bits: int) -> ngram.State:
-    rows = aligned(((ngram.N_DYNAMIC << bits) + 1, 16), np.uint16)
-    rows[-1] = UNIFORM
+def _new_state(bits: int, match_bits: int, lanes: int) -> ngram.State:
+    # A row more than the uniform one, so that pairs of rows are lines in every lane.
+    rows = aligned((lanes, (ngram.N_DYNAMIC << bits) + 2, 16), np.uint16)
+    rows[:, -2:] = UNIFORM
     small = {
         "keys": np.uint32, "hashes": np.uint32, "tags": np.uint16, "lines": np.uint32,
         "freqs": np.int32, "sums": np.int32, "weights": np.int16, "at": np.int32,
@@ -259,15 +257,15 @@ def _new_state(bits: int, match_bits: int) -> ngram.State:
     }  # fmt: skip
     return ngram.State(
         rows=rows.reshape(-1),
-        metas=aligned(ngram.N_DYNAMIC << (bits - 1), np.uint32),
-        positions=aligned(1 << match_bits, np.int32),
-        cursor=np.zeros(contexts.N_CURSOR, np.int64),
-        fields=np.zeros(contexts.N_FIELDS, np.int32),
-        matcher=np.zeros(match.N_MATCHER, np.int64),
-        homes=np.zeros(ngram.N_STATIC, np.int64),
-        inputs=aligned(256, np.int16),
-        chosen=np.zeros(ngram.N_CHOSEN, np.int64),
-        **{name: aligned(16, dtype) for name, dtype in small.items()},
+        metas=aligned(lanes * ngram.N_DYNAMIC << (bits - 1), np.uint32),
+        positions=aligned(lanes << match_bits, np.int32),
+        cursor=np.zeros(lanes * contexts.N_CURSOR, np.int64),
+        fields=np.zeros(lanes * contexts.N_FIELDS, np.int32),
+        matcher=np.zeros(lanes * match.N_MATCHER, np.int64),
+        homes=np.zeros(lanes * ngram.N_STATIC, np.int64),
+        inputs=aligned(lanes * 256, np.int16),
+        chosen=np.zeros(lanes * ngram.N_CHOSEN, np.int64),
+        **{name: aligned(lanes * 16, dtype) for name, dtype in small.items()},
     )
 
 

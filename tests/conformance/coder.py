@@ -27,6 +27,8 @@ def digest(name: str) -> str:
         network = vectors.small_network()
         payload = neural.compress_with(network, content)
         decoded = neural.decompress_with(network, payload, len(content))
+        if neural.decompress_together(network, [(payload, len(content))] * 3) != [content] * 3:
+            raise SystemExit(f"{name} does not decode beside others")
     else:
         model = vectors.small_model()
         if which == "model":

@@ -30,6 +30,8 @@ LITTLE = [
     "noise-100",
     "neural:prose-99",
 ]
+# Through PyTorch on a processor it takes milliseconds too.
+ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 
@@ -60,7 +62,7 @@ def run(cache: Path | None, threads: int, names: list[str], **environment: str) 
 @pytest.fixture(scope="session")
 def native() -> dict[str, Any]:
     """What this processor gives, one chunk after the other."""
-    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL])
+    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL, *ELSEWHERE])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,11 @@ def test_every_processor_gives_the_same_bytes(
 def test_plain_python_gives_the_same_bytes(native: dict[str, Any], tmp_path: Path) -> None:
     found = run(tmp_path, 1, LITTLE, NUMBA_DISABLE_JIT="1")
     assert found["target"] == "plain"
+    assert found["digests"].items() <= native["digests"].items()
+
+
+def test_a_network_in_pytorch_gives_the_same_bytes(native: dict[str, Any]) -> None:
+    found = run(None, 2, ELSEWHERE, LMARC_DEVICE="torch")
     assert found["digests"].items() <= native["digests"].items()
 
 

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(lmarc.kernels.__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = (
-    "contexts", "counting", "distributions", "match", "mixture", "network", "neural", "ngram",
-    "placing", "rans",
+    "contexts", "counting", "distributions", "lanes", "match", "mixture", "network", "neural",
+    "ngram", "placing", "rans",
 )  # fmt: skip
 # Compiles every kernel without optimisation and without the cache, and tells the types of all
 # variables, of the steps inlined into them too.
 PROGRAM = """
-import importlib, json, sys
+import importlib, json, os, sys
 from numba.core.dispatcher import Dispatcher
 from tests.kernels import test_counting
 from tests.kernels.test_placing import placed
@@ -41,6 +41,9 @@ placed(1, 9, 2)
 model = tiny.random_model(3, b"some text", n_buckets=4)
 decompress_with(model, compress_with(model, b"some text"), 9)
 net = vectors.small_network()
+payload = neural.compress_with(net, b"some text")
+neural.decompress_with(net, payload, 9)
+os.environ["LMARC_DEVICE"] = "torch"
 neural.decompress_with(net, neural.compress_with(net, b"some text"), 9)
 test_distributions.freqs_of(b"some text")
 types = {}

@@ -1,0 +1,239 @@
+"""The byte network in PyTorch, in integers: the same bits as `lmarc.kernels.network`.
+
+spec/v1/neural.md is the authority. Products are of floats that hold integers: a sum stays below the
+float's whole numbers, so it is exact in whatever order, and on whatever device, it is taken. All
+else is int64, wrapped to 32 bits where the specification wraps.
+
+An encoder goes along time, products of many bytes at once; a decoder goes along in many chunks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lmarc.kernels import lanes
+from lmarc.model.neural import MAX_EXPONENT, NeuralModel
+
+__all__ = ["State", "TorchNetwork", "corrections_of", "decode"]
+
+Array = npt.NDArray[Any]
+
+ALONG: Final = 2048  # bytes of a chunk whose products are taken together
+# Inputs of int8 whose products with int8 add up to less than 2**24, which float32 holds.
+EXACT_INPUTS: Final = 1024
+_PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
+_TABLES: Final = ("last", "second_last", "low_bias")
+MAX_LOGIT: Final = 8191
+
+
+class State(NamedTuple):
+    """What the layers remember: int64, (rows, units) each."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+def _wrap(total: torch.Tensor) -> torch.Tensor:
+    return ((total + 2**31) & 0xFFFF_FFFF) - 2**31
+
+
+def _squash(total: torch.Tensor, shift: int) -> torch.Tensor:
+    y = (total >> shift).clamp(-32767, 32767)
+    return (2 * y - ((y * y.abs()) >> 15)).clamp(max=32767)
+
+
+def _gate(total: torch.Tensor) -> torch.Tensor:
+    return (_squash(total, 4) >> 1) + 16384
+
+
+def _input(state: torch.Tensor) -> torch.Tensor:
+    return ((state + 128) >> 8).clamp(max=127)
+
+
+def _correction(total: torch.Tensor) -> torch.Tensor:
+    return (total >> 7).clamp(-MAX_LOGIT, MAX_LOGIT)
+
+
+class TorchNetwork:
+    """A model's network on a device.
+
+    Parameters
+    ----------
+    model : NeuralModel
+    device : str
+        A device of PyTorch.
+    """
+
+    def __init__(self, model: NeuralModel, device: str) -> None:
+        self.device = torch.device(device)
+        self.units = model.units
+        exact = max(*model.units, 16) <= EXACT_INPUTS
+        self._float = torch.float32 if exact else torch.float64
+        arrays = model.arrays
+        self._weights = {name: self._tensor(arrays[name], self._float).T for name in _PRODUCTS}
+        self._scales = {
+            name: self._tensor(1 << (MAX_EXPONENT - arrays[f"{name}_exp"].astype(np.int64)))
+            for name in _PRODUCTS
+        }
+        self._tables = {name: 64 * self._tensor(arrays[name].astype(np.int64)) for name in _TABLES}
+
+    def _tensor(self, array: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
+        return torch.from_numpy(np.array(array)).to(self.device, dtype)
+
+    def start(self, rows: int) -> State:
+        """Return the state before the first byte of some chunks."""
+        first, second = (
+            torch.zeros(rows, units, dtype=torch.int64, device=self.device) for units in self.units
+        )
+        return State(first, second)
+
+    def _product(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
+        product = inputs.to(self._float) @ self._weights[name]
+        return product.to(torch.int64) * self._scales[name]
+
+    def _sums(self, before: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """Section 4.1, before it is wrapped: int64, (rows, N)."""
+        sums = self._tables["last"][before[:, 0]] + self._product("see", seen)
+        sums[:, : 2 * self.units[0]] += self._tables["second_last"][before[:, 1]]
+        return sums
+
+    def _high(self, sums: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        return _correction(_wrap(sums[:, -16:] + self._product("high", out)))
+
+    def step(
+        self, before: torch.Tensor, seen: torch.Tensor, state: State
+    ) -> tuple[torch.Tensor, torch.Tensor, State]:
+        """Take a byte of each of some chunks.
+
+        Parameters
+        ----------
+        before : int64, (rows, 2)
+        seen : int64, (rows, 16)
+            The mixture's freqs of the high nibble >> 9.
+        state : State
+
+        Returns
+        -------
+        corrections : int64, (rows, 16)
+            For the high nibbles.
+        out : int64, (rows, n2)
+            What `low` takes.
+        state : State
+        """
+        n1, n2 = self.units
+        sums = self._sums(before, seen)
+        gates, values = self._first_parts(_wrap(sums[:, : 2 * n1]))
+        first = (gates * state.first + values) >> 15
+        inner = _wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self._product("inner", _input(first)))
+        gates, values = self._first_parts(inner[:, : 2 * n2])
+        second = (gates * state.second + values) >> 15
+        out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
+        return self._high(sums, out), out, State(first, second)
+
+    def low(self, out: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor) -> torch.Tensor:
+        """Return the corrections for low nibbles: int64, (rows, 16)."""
+        places = 16 * highs[:, None] + torch.arange(16, device=self.device)
+        sums = self._tables["low_bias"][highs] + self._product("low", out).gather(1, places)
+        return _correction(_wrap(sums + self._product("see_low", seen)))
+
+    def along(
+        self, before: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor, state: State
+    ) -> tuple[torch.Tensor, State]:
+        """Take bytes of one chunk that follow each other.
+
+        Parameters
+        ----------
+        before : int64, (T, 2)
+        seen : int64, (T, 2, 16)
+        highs : int64, (T,)
+        state : State
+            Of one row.
+
+        Returns
+        -------
+        corrections : int64, (T, 2, 16)
+        state : State
+        """
+        n1, n2 = self.units
+        sums = self._sums(before, seen[:, 0])
+        first, last_1 = self._recur(_wrap(sums[:, : 2 * n1]), state.first)
+        inner = _wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self._product("inner", _input(first)))
+        second, last_2 = self._recur(inner[:, : 2 * n2], state.second)
+        out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
+        both = torch.stack([self._high(sums, out), self.low(out, seen[:, 1], highs)], 1)
+        return both, State(last_1, last_2)
+
+    def _first_parts(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gates, and what is added to them times the state before it is shifted."""
+        keep, new = sums.chunk(2, 1)
+        gates = _gate(keep)
+        return gates, (32767 - gates) * _squash(new, 3) + 16384
+
+    def _recur(self, sums: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gates, values = self._first_parts(sums)
+        states = torch.empty_like(gates)
+        row = state[0]
+        for step in range(len(gates)):
+            row = (gates[step] * row + values[step]) >> 15
+            states[step] = row
+        return states, row[None]
+
+
+def corrections_of(network: TorchNetwork, content: bytes, freqs: Array) -> Array:
+    """Return the corrections of a whole chunk.
+
+    Parameters
+    ----------
+    network : TorchNetwork
+    content : bytes
+    freqs : uint16, shape (size, 2, 16)
+        The mixture's.
+
+    Returns
+    -------
+    corrections : int32, shape (size, 2, 16)
+    """
+    text = np.frombuffer(content, np.uint8).astype(np.int64)
+    padded = np.concatenate([np.zeros(2, np.int64), text])
+    before = np.stack([padded[1:-1], padded[:-2]], 1)
+    state = network.start(1)
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(text), ALONG):
+            some = slice(start, start + ALONG)
+            given = (before[some], freqs[some].astype(np.int64) >> 9, text[some] >> 4)
+            past, seen, highs = (torch.from_numpy(part).to(network.device) for part in given)
+            both, state = network.along(past, seen, highs, state)
+            found.append(both.to(torch.int32).cpu().numpy())
+    return np.concatenate(found) if found else np.zeros((0, 2, 16), np.int32)
+
+
+def decode(network: TorchNetwork, given: lanes.Lanes, bits: int, match_shift: int) -> None:
+    """Decode all lanes, as `lanes.decode` does with the network of the kernels."""
+    count = len(given.coders)
+    before, highs = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
+    freqs = np.zeros(16 * count, np.int32)
+    state = network.start(count)
+
+    def tensor(array: Array) -> torch.Tensor:
+        return torch.from_numpy(array).to(network.device, torch.int64)
+
+    def taken(corrections: torch.Tensor) -> Array:
+        flat: Array = corrections.to(torch.int32).cpu().numpy().reshape(-1)
+        return flat
+
+    longest = lanes.begin(given, bits, match_shift)
+    with torch.inference_mode():
+        for position in range(longest):
+            lanes.look(given, before, freqs, position, bits)
+            seen = tensor(freqs).reshape(count, 16) >> 9
+            corrections, out, state = network.step(tensor(before).reshape(count, 2), seen, state)
+            lanes.take_high(given, taken(corrections), freqs, highs, position, bits)
+            seen = tensor(freqs).reshape(count, 16) >> 9
+            corrections = network.low(out, seen, tensor(highs))
+            lanes.take_low(given, taken(corrections), position, bits, match_shift)
+    lanes.end(given)

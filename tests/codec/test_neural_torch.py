@@ -1,0 +1,83 @@
+"""The network in PyTorch is that of the kernels and of the plain twin, number by number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lmarc.codec import device, neural, vectors
+from lmarc.codec.neural_torch import EXACT_INPUTS, TorchNetwork, corrections_of
+from lmarc.model.neural import NeuralModel
+from tests import naive_neural
+
+
+def plain(model: NeuralModel, content: bytes, freqs: Any) -> list[Any]:
+    network = naive_neural.network_of(model)
+    found = []
+    for at, byte in enumerate(content):
+        before = content[max(0, at - 2) : at]
+        last = int.from_bytes(before, "big")
+        found.append(
+            [
+                network.high(last, freqs[at, 0].tolist()),
+                network.low(byte >> 4, freqs[at, 1].tolist()),
+            ]
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("units", "exponents"), [((32, 16), None), ((48, 64), None), ((EXACT_INPUTS + 16, 16), 0)]
+)
+def test_every_correction_is_the_plain_one(units: tuple[int, int], exponents: int | None) -> None:
+    """In float32, and in float64 where sums could be too large for it; also where they wrap."""
+    given = {} if exponents is None else {"exponents": exponents}
+    model = naive_neural.random_network(3, *units, **given)
+    content = vectors.prose("torch", 9)
+    freqs = np.random.default_rng(2).integers(1, 65_000, (len(content), 2, 16)).astype(np.uint16)
+    found = corrections_of(TorchNetwork(model, "cpu"), content, freqs)
+    assert found.tolist() == plain(model, content, freqs)
+
+
+def test_the_state_goes_on_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = TorchNetwork(vectors.small_network(), "cpu")
+    content = vectors.records("torch", 300)
+    freqs = np.random.default_rng(2).integers(1, 65_000, (300, 2, 16)).astype(np.uint16)
+    whole = corrections_of(network, content, freqs)
+    monkeypatch.setattr("lmarc.codec.neural_torch.ALONG", 64)
+    assert (corrections_of(network, content, freqs) == whole).all()
+    assert corrections_of(network, b"", freqs[:0]).shape == (0, 2, 16)
+
+
+def test_products_do_not_depend_on_the_precision_that_is_allowed() -> None:
+    network = TorchNetwork(vectors.small_network(), "cpu")
+    content, before = vectors.noise("torch", 200), torch.get_float32_matmul_precision()
+    freqs = np.random.default_rng(2).integers(1, 65_000, (200, 2, 16)).astype(np.uint16)
+    expected = corrections_of(network, content, freqs)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert (corrections_of(network, content, freqs) == expected).all()
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.fixture
+def contents() -> list[bytes]:
+    return [vectors.prose(f"{n}", 3 * n) for n in range(64)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_chunks_are_coded_as_on_a_processor_however_many_together(
+    count: int, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = vectors.small_network()
+    some = contents[-count:]
+    expected = [neural.compress_either(model, content) for content in some]
+    payloads = [neural.compress_with(model, content) for content in some]
+    monkeypatch.setenv(device.DEVICE, "torch")
+    assert [neural.compress_either(model, content) for content in some[:3]] == expected[:3]
+    given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
+    assert neural.decompress_together(model, given) == some
