@@ -200,8 +200,17 @@ class ChunkReader:
                 missing.append(chunk)
             else:
                 contents[chunk] = content
-        for row, record in self.fetch(missing):
-            contents[row.number] = self.decode_fetched(row, record)
+        checked = {
+            row.number: check_row(
+                row, record, self._tag, self._slot_kinds, self._models.get(row.model_slot)
+            )
+            for row, record in self.fetch(missing)
+        }
+        for chunk, found in zip(checked, decode_records(list(checked.values())), strict=True):
+            if isinstance(found, LmarcError):
+                raise found
+            self._cache.put(chunk, found)
+            contents[chunk] = found
         return contents
 
     def cached(self, chunk: int) -> bytes | None:
