@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 import zstandard
 
 from lmarc.errors import ModelError
 
-__all__ = ["KIND_NEURAL", "KIND_NGRAM", "check", "kind_of", "pack", "unpack"]
+__all__ = ["KIND_NEURAL", "KIND_NGRAM", "Section", "check", "kind_of", "pack", "sections", "unpack"]
 
 MAGIC: Final = b"\x8dLMMOD\r\n"
 VERSION: Final = 1
@@ -28,6 +28,7 @@ MAX_SIZE: Final = 1 << 30  # bytes of all sections together
 MAX_WINDOW: Final = 128 << 20  # bytes of a frame's window, unless that is the section
 _NAME: Final = re.compile(rb"([a-z][a-z0-9_]{0,15})\0*")
 _LEVEL: Final = 19
+_RLE: Final = 1  # Block_Type
 
 
 def pack(kind: int, sections: Mapping[str, bytes]) -> bytes:
@@ -63,8 +64,79 @@ def check(data: bytes | memoryview, kind: int) -> int:
     return int(count)
 
 
+class Section(NamedTuple):
+    """A section of a model file as it is stored."""
+
+    label: str
+    size: int  # bytes of content, as the file's table declares
+    frame: memoryview
+
+    def content(self) -> bytes:
+        """Return what the section holds, or raise ModelError."""
+        self._check()
+        try:
+            return zstandard.ZstdDecompressor().decompress(self.frame, allow_extra_data=False)
+        except zstandard.ZstdError as exc:
+            raise self._unreadable(exc) from exc
+
+    def read_into(self, parts: Iterable[memoryview]) -> None:
+        """Fill one buffer after the other with the content, or raise ModelError.
+
+        The whole content is never in memory: the frame's window is, a part of it.
+        """
+        self._check()
+        if _frame_size(self.frame) != len(self.frame):
+            raise ModelError(f"section {self.label} of a model file is no single frame")
+        left = self.size
+        try:
+            window = max(MAX_WINDOW, self.size)
+            decompressor = zstandard.ZstdDecompressor(max_window_size=window)
+            with decompressor.stream_reader(self.frame) as reader:
+                for part in parts:
+                    if len(part) and reader.readinto(part) != len(part):
+                        break
+                    left -= len(part)
+                extra = reader.read(1)
+        except zstandard.ZstdError as exc:
+            raise self._unreadable(exc) from exc
+        if left or extra:
+            raise ModelError(
+                f"section {self.label} of a model file does not fill its {self.size} bytes"
+            )
+
+    def _check(self) -> None:
+        try:
+            parameters = zstandard.get_frame_parameters(self.frame)
+        except zstandard.ZstdError as exc:
+            raise self._unreadable(exc) from exc
+        label, size = self.label, self.size
+        if parameters.content_size != size:
+            raise ModelError(f"section {label} of a model file does not hold {size} bytes")
+        if parameters.dict_id or parameters.window_size > max(MAX_WINDOW, size):
+            raise ModelError(f"section {label} of a model file needs a dictionary or much memory")
+
+    def _unreadable(self, exc: zstandard.ZstdError) -> ModelError:
+        return ModelError(f"section {self.label} of a model file cannot be read: {exc}")
+
+
+def _frame_size(frame: memoryview) -> int:
+    """Return how many bytes a zstd frame has by the headers of its blocks (RFC 8878, 3.1.1)."""
+    at = zstandard.frame_header_size(frame)
+    last = False
+    while not last and at + 3 <= len(frame):
+        header = int.from_bytes(frame[at : at + 3], "little")
+        last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+        at += 3 + (1 if kind == _RLE else size)
+    return at + (4 if zstandard.get_frame_parameters(frame).has_checksum else 0)
+
+
 def unpack(data: bytes | memoryview, kind: int) -> dict[str, bytes]:
-    """Return the sections of a model file, in order.
+    """Return what the sections of a model file hold, in order; as `sections`."""
+    return {label: section.content() for label, section in sections(data, kind).items()}
+
+
+def sections(data: bytes | memoryview, kind: int) -> dict[str, Section]:
+    """Return the sections of a model file, in order, not yet decompressed.
 
     Raises
     ------
@@ -81,25 +153,12 @@ def unpack(data: bytes | memoryview, kind: int) -> dict[str, bytes]:
         raise ModelError(f"model file declares {total} bytes, at most {MAX_SIZE} are allowed")
     if at + sum(stored for _, stored, _ in table) != len(view):
         raise ModelError(f"sections of a model file do not fill its {len(view)} bytes")
-    sections: dict[str, bytes] = {}
+    found: dict[str, Section] = {}
     for name, stored_size, size in table:
         match = _NAME.fullmatch(name)
-        if match is None or match[1].decode() in sections:
+        if match is None or match[1].decode() in found:
             raise ModelError(f"section of a model file is named {name!r}, twice or unlawfully")
         label = match[1].decode()
-        sections[label] = _content(view[at : at + stored_size], size, label)
+        found[label] = Section(label, size, view[at : at + stored_size])
         at += stored_size
-    return sections
-
-
-def _content(frame: memoryview, size: int, label: str) -> bytes:
-    """Return what a section's frame holds."""
-    try:
-        parameters = zstandard.get_frame_parameters(frame)
-        if parameters.content_size != size:
-            raise ModelError(f"section {label} of a model file does not hold {size} bytes")
-        if parameters.dict_id or parameters.window_size > max(MAX_WINDOW, size):
-            raise ModelError(f"section {label} of a model file needs a dictionary or much memory")
-        return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
-    except zstandard.ZstdError as exc:
-        raise ModelError(f"section {label} of a model file cannot be read: {exc}") from exc
+    return found

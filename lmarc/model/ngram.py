@@ -6,7 +6,7 @@ spec/v1/model-file.md says how the arrays stand in the file, spec/v1/ngram.md wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -112,20 +112,21 @@ class NgramModel:
         ModelError
             When the file is no n-gram model, or its arrays do not fit each other.
         """
-        sections = file.unpack(data, file.KIND_NGRAM)
+        sections = file.sections(data, file.KIND_NGRAM)
         expected = ("card", *_TABLE, *PROFILE_ARRAYS)
         if tuple(sections) != expected:
             found = ", ".join(sections)
             raise ModelError(f"n-gram model has sections {found}; expected {', '.join(expected)}")
-        counts = np.frombuffer(sections["counts"], np.uint8)
-        if not 0 < len(counts) <= MAX_BUCKETS:
-            raise ModelError(f"n-gram model has {len(counts)} buckets, expected 1 to {MAX_BUCKETS}")
+        count = sections["counts"].size
+        if not 0 < count <= MAX_BUCKETS:
+            raise ModelError(f"n-gram model has {count} buckets, expected 1 to {MAX_BUCKETS}")
+        counts = np.frombuffer(sections["counts"].content(), np.uint8)
         total = int(counts.sum())
         sizes = {"spills": 4 * len(counts), "tags": 2 * total, "rows": 8 * total}
         for name, size in sizes.items():
-            if len(sections[name]) != size:
+            if sections[name].size != size:
                 raise ModelError(
-                    f"section {name} of an n-gram model holds {len(sections[name])} bytes, "
+                    f"section {name} of an n-gram model holds {sections[name].size} bytes, "
                     f"expected {size}"
                 )
         if counts.max() > ngram.BUCKET_ROWS:
@@ -133,15 +134,15 @@ class NgramModel:
                 f"section counts of an n-gram model exceeds {ngram.BUCKET_ROWS} rows a bucket"
             )
         profiles = {}
-        count = len(sections["hits"]) // (4 * match.N_LENGTHS)
+        count = sections["hits"].size // (4 * match.N_LENGTHS)
         if not 0 < count <= MAX_PROFILES:
             raise ModelError(f"n-gram model has {count} profiles, expected 1 to {MAX_PROFILES}")
         for name, (dtype, shape) in PROFILE_ARRAYS.items():
-            if len(sections[name]) != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
+            if sections[name].size != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
                 raise ModelError(
                     f"section {name} of an n-gram model does not hold {count} profiles"
                 )
-            array = np.frombuffer(sections[name], dtype).reshape(count, *shape)
+            array = np.frombuffer(sections[name].content(), dtype).reshape(count, *shape)
             profiles[name] = array.astype(np.int32)
         for name, (lowest, highest) in RANGES.items():
             low, high = profiles[name].min(), profiles[name].max()
@@ -173,6 +174,7 @@ class NgramModel:
         return file.pack(file.KIND_NGRAM, sections)
 
 
+_BATCH: Final = 1 << 16  # buckets that are filled at a time
 _TABLE: Final = ("counts", "spills", "tags", "rows")
 
 
@@ -206,14 +208,28 @@ def filled(rows: Array) -> Array:
     return used
 
 
-def _buckets_of(counts: Array, sections: Mapping[str, bytes]) -> Array:
-    """Return uint8, shape (n_buckets, 64). Bytes move by the row."""
+def _buckets_of(counts: Array, sections: Mapping[str, file.Section]) -> Array:
+    """Return uint8, shape (n_buckets, 64). Bytes move by the row, a batch of buckets at a time."""
     buckets = aligned((len(counts), ngram.BUCKET_SIZE), np.uint8)
-    used = np.arange(ngram.BUCKET_ROWS) < counts[:, None]
-    buckets.view("<u2")[:, : ngram.BUCKET_ROWS][used] = np.frombuffer(sections["tags"], "<u2")
-    buckets.view("<u4")[:, 3] = np.frombuffer(sections["spills"], "<u4")
-    buckets.view("<u8")[:, ngram.ROWS_AT // 8 :][used] = np.frombuffer(sections["rows"], "<u8")
+    every = np.ones(len(counts), np.uint8)
+    _fill(buckets.view("<u2")[:, : ngram.BUCKET_ROWS], counts, sections["tags"])
+    _fill(buckets.view("<u4")[:, 3:4], every, sections["spills"])
+    _fill(buckets.view("<u8")[:, ngram.ROWS_AT // 8 :], counts, sections["rows"])
     return buckets
+
+
+def _fill(cells: Array, counts: Array, section: file.Section) -> None:
+    """Give the first `counts[n]` cells of each row `n` what a section holds for them."""
+
+    def parts() -> Iterator[memoryview]:
+        for first in range(0, len(counts), _BATCH):
+            batch = slice(first, first + _BATCH)
+            used = np.arange(cells.shape[1]) < counts[batch, None]
+            values = np.empty(int(counts[batch].sum()), cells.dtype)
+            yield values.view(np.uint8).data
+            cells[batch][used] = values
+
+    section.read_into(parts())
 
 
 class Scratch:

@@ -81,6 +81,43 @@ def test_bytes_behind_a_frame_are_refused() -> None:
         file.unpack(header + section + frame, 2)
 
 
+def parts_of(frame: bytes, sizes: list[int]) -> list[bytes]:
+    parts = [bytearray(size) for size in sizes]
+    section = file.Section("b", sum(sizes), memoryview(frame))
+    section.read_into(memoryview(part) for part in parts)
+    return [bytes(part) for part in parts]
+
+
+@pytest.mark.parametrize("content", [b"", b"12345", bytes(1 << 20), bytes(range(256)) * 2000])
+@pytest.mark.parametrize("checksum", [False, True])
+def test_a_section_is_read_in_parts(content: bytes, checksum: bool) -> None:
+    frame = zstandard.ZstdCompressor(level=19, write_checksum=checksum).compress(content)
+    first = len(content) // 3
+    parts = parts_of(frame, [first, 0, len(content) - first])
+    assert b"".join(parts) == content
+
+
+def test_a_section_in_parts_is_refused_unless_it_is_one_frame_and_fills_them() -> None:
+    content = b"12345" * 1000
+    frame = zstandard.compress(content)
+    for wrong in (frame + b"m", frame + frame, frame[:-1], frame[:-8]):
+        with pytest.raises(ModelError, match="no single frame"):
+            parts_of(wrong, [5000])
+    with pytest.raises(ModelError, match="does not hold 4999 bytes"):
+        parts_of(frame, [4999])
+    section = file.Section("b", 5000, memoryview(frame))
+    for few in ([4999], [4000]):
+        with pytest.raises(ModelError, match="does not fill its 5000 bytes"):
+            section.read_into(memoryview(bytearray(size)) for size in few)
+    damaged = bytearray(frame)
+    damaged[10] ^= 255
+    with pytest.raises(ModelError):
+        parts_of(bytes(damaged), [5000])
+    liar = bytes.fromhex("28b52ffd a0 00000040 110000 6161")  # says 1 GiB, holds two bytes
+    with pytest.raises(ModelError):
+        parts_of(liar, [1 << 30])
+
+
 @pytest.mark.parametrize(
     "frame",
     [
