@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lmarc.kernels import network
+from lmarc.codec.vectors import small_network
+from lmarc.kernels import network, neural
 from lmarc.kernels._jit import kernel
 from lmarc.kernels._vector import load_i32, store_i32
 from tests.test_spec_vectors import tables, vectors
@@ -19,6 +20,61 @@ def functions_of(totals: Any, out: Any) -> None:
     store_i32(out, 0, network._squash(load_i32(totals, 0), 3))
     store_i32(out, 16, network._squash(load_i32(totals, 0), 4))
     store_i32(out, 32, network._gate(load_i32(totals, 0)))
+
+
+@kernel
+def moved_of(sums: Any, state: Any, out: Any) -> None:
+    """Write what becomes of sixteen states, as products take it, and corrections of `keep`."""
+    units = network._step(sums, 0, 16, state, 0)
+    store_i32(out, 0, units)
+    store_i32(out, 16, network._input(units))
+    store_i32(out, 32, network._logits(load_i32(sums, 0)))
+
+
+@kernel
+def join_of(joint: Any, freqs: Any, corrections: Any, half: Any, symbol: Any, out: Any) -> None:
+    """Join, write the joint freqs, and learn."""
+    neural._join(joint, load_i32(freqs, 0), load_i32(corrections, 0), half)
+    store_i32(out, 0, load_i32(joint.freqs, 0))
+    neural._learn_join(joint, symbol)
+
+
+def test_states_move_as_on_the_page() -> None:
+    (rows,) = tables(vectors("neural.md", "neural-moved"))
+    numbers = [[int(cell) for cell in row] for row in rows]
+    keep, new, state = np.zeros((3, 16), np.int32)
+    for lane, row in enumerate(numbers):
+        keep[lane], new[lane], state[lane] = row[:3]
+    out = np.zeros(48, np.int32)
+    moved_of(np.concatenate([keep, new]), state.astype(np.int16), out)
+    for lane, (*given, moved, entering, correction) in enumerate(numbers):
+        assert out[lane::16].tolist() == [moved, entering, correction]
+        assert reference_decoder.moved(*given) == moved
+        assert reference_decoder.product_input(moved) == entering
+        assert reference_decoder.correction(given[0]) == correction
+
+
+def test_mixture_and_network_are_joined_as_on_the_page() -> None:
+    (rows,) = tables(vectors("neural.md", "neural-join"))
+    for row in rows:
+        freqs, corrections, weights, rate, symbol, joint_freqs, after = (
+            [int(number) for number in cell.split()] for cell in row
+        )
+        model = small_network()
+        sureness = (65_536 - max(freqs)).bit_length() - 1
+        for half in range(2):
+            at = 2 * (16 * half + sureness)
+            joint = model.joint()
+            joint.weights[at : at + 2] = weights
+            joint = joint._replace(rate=np.array(rate, np.int32))
+            out = np.zeros(16, np.int32)
+            shares, logits = np.array(freqs, np.int32), np.array(corrections, np.int32)
+            join_of(joint, shares, logits, half, symbol[0], out)
+            assert out.tolist() == joint_freqs
+            assert joint.weights[at : at + 2].tolist() == after
+        inputs = [[reference_decoder.log2(freq) - 12_288 for freq in freqs], corrections]
+        applied = [reference_decoder.applied(weight) for weight in weights]
+        assert reference_decoder.freqs_of(inputs, applied) == joint_freqs
 
 
 def test_the_functions_have_the_values_of_the_page() -> None:

@@ -127,3 +127,13 @@ def test_payloads_decode_together_as_alone() -> None:
             assert "does not decode to" in str(content)
         else:
             assert content == contents[number]
+
+
+@pytest.mark.parametrize("name", vectors.small_network().arrays)
+def test_every_number_of_a_model_counts(name: str) -> None:
+    """A weight or an exponent that differs by one gives other bytes than the vectors have."""
+    model = vectors.small_network()
+    content = vectors.content_of("prose-4095")
+    changed = model.arrays[name] + np.where(model.arrays[name] > 100, -1, 1)
+    other = type(model)({**model.arrays, name: changed}, model.ngram)
+    assert compress_with(other, content) != compress_with(model, content)
