@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lmarc.archive.content import copy_stream
     from lmarc.archive.create import create
     from lmarc.archive.create import find as walk
+    from lmarc.archive.estimate import Prices, estimate
     from lmarc.archive.extract import extract_stream
     from lmarc.archive.globs import Selection
     from lmarc.archive.member import Member
@@ -56,6 +57,7 @@ __all__ = [
     "ModelMismatchError",
     "ModelNotFoundError",
     "NotAnArchiveError",
+    "Prices",
     "Selection",
     "SelfTestError",
     "SourceError",
@@ -68,6 +70,7 @@ __all__ = [
     "appender",
     "copy_stream",
     "create",
+    "estimate",
     "executor",
     "extract_stream",
     "on_compile",
@@ -82,6 +85,7 @@ __all__ = [
 
 _HOMES = {
     "Archive": ("lmarc.archive.reader", "Archive"),
+    "Prices": ("lmarc.archive.estimate", "Prices"),
     "Member": ("lmarc.archive.member", "Member"),
     "Selection": ("lmarc.archive.globs", "Selection"),
     "Writer": ("lmarc.archive.writer", "Writer"),
@@ -89,6 +93,7 @@ _HOMES = {
     "appender": ("lmarc.archive.append", "appender"),
     "copy_stream": ("lmarc.archive.content", "copy_stream"),
     "create": ("lmarc.archive.create", "create"),
+    "estimate": ("lmarc.archive.estimate", "estimate"),
     "executor": ("lmarc.interop.executors", "executor"),
     "extract_stream": ("lmarc.archive.extract", "extract_stream"),
     "on_compile": ("lmarc.kernels.notice", "on_compile"),

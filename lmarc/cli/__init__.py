@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "append": ("lmarc.cli.append", "add files and directories to an archive"),
     "verify": ("lmarc.cli.verify", "read everything in an archive and check it"),
     "info": ("lmarc.cli.info", "show an archive's version, sizes, codecs and models"),
+    "estimate": ("lmarc.cli.estimate", "reckon what archiving would cost and save"),
     "recover": ("lmarc.cli.recover", "save what is intact in a damaged archive"),
     "train": ("lmarc.cli.train", "make a model from text of your own"),
     "eval": ("lmarc.cli.eval", "see what a model makes of text"),
