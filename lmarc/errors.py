@@ -22,7 +22,8 @@ A caller's mistake is a plain `ValueError` or `TypeError`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import Any, ClassVar, Final
 
 __all__ = [
     "CorruptError",
@@ -170,9 +171,10 @@ class SourceError(LmarcError, OSError):
         start: int | None = None,
         end: int | None = None,
     ) -> None:
+        message = _without_secrets(message)
         super().__init__(message)
         self.message = message
-        self.url = url
+        self.url = None if url is None else _without_secrets(url)
         self.start = start
         self.end = end
 
@@ -199,3 +201,13 @@ class SelfTestError(LmarcError):
 def _rebuild(kind: type[LmarcError], message: str, fields: dict[str, Any]) -> LmarcError:
     """Make an error again after pickling, keyword fields included."""
     return kind(message, **fields)
+
+
+_USER: Final = re.compile(r"(?<=://)[^/\s@'\"]*@")
+# A signed URL has its signature there. The version of an object on S3 is no secret.
+_QUERY: Final = re.compile(r"(://[^\s?'\"]*)\?(?!versionId=)[^\s'\")]*=[^\s'\")]*")
+
+
+def _without_secrets(text: str) -> str:
+    """Return a text without user names, passwords and queries in the URLs that it holds."""
+    return _QUERY.sub(r"\1?...", _USER.sub("", text)) if "://" in text else text

@@ -12,13 +12,14 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fsspec.core import url_to_fs
 
 from lmarc.archive.globs import Excludes
 from lmarc.archive.messages import Warn, show
 from lmarc.archive.spans import Origin
-from lmarc.archive.urls import shown
+from lmarc.archive.urls import cause, shown
 from lmarc.archive.walk import FILE, Found, member_name
 from lmarc.errors import SourceError
 from lmarc.format.limits import MAX_PATH
@@ -58,12 +59,14 @@ def walk_objects(
     try:
         filesystem, path = url_to_fs(url, **(storage_options or {}))
         filesystem.invalidate_cache()
-        found = filesystem.find(path, detail=True)
+        listed = filesystem.find(path, detail=True)
+        # Web servers are found, and not described.
+        found = {key: info or filesystem.info(key) for key, info in listed.items()}
     except (ImportError, ValueError):
         raise
     except Exception as exc:
         message = f"cannot be listed: {str(exc) or type(exc).__name__}"
-        raise SourceError(message, url=shown(url)) from exc
+        raise SourceError(message, url=shown(url)) from cause(exc)
     if not found:
         raise FileNotFoundError(2, "no object is there", shown(url))
     protocol = url.split("://", maxsplit=1)[0]
@@ -80,17 +83,20 @@ def walk_objects(
             )
             continue
         size, mtime = int(info["size"]), _mtime(info)
-        version = info["ETag"] if "ETag" in info else str(filesystem.ukey(key))
-        origin = Origin(f"{protocol}://{key.lstrip('/')}", size, version, storage_options)
-        yield Found(
-            name, os.fsencode(origin.url), FILE, _status(size, mtime), b"", b"", origin=origin
-        )
+        on_s3 = hasattr(filesystem, "_call_s3")
+        version = info["ETag"] if on_s3 else str(filesystem.ukey(key))
+        address = key if "://" in key else f"{protocol}://{key.lstrip('/')}"
+        origin = Origin(address, size, version, storage_options)
+        status, path = _status(size, mtime), os.fsencode(shown(address))
+        yield Found(name, path, FILE, status, b"", b"", origin=origin)
 
 
 def _name(filesystem: Any, key: str) -> bytes:
-    """Return the member's name: the key, without a bucket in front of it."""
+    """Return the member's name: the key, without a bucket or a host in front of it."""
     if hasattr(filesystem, "split_path"):
         key = filesystem.split_path(key)[1]
+    elif "://" in key:  # http: what a URL says besides its path may be secret
+        key = urlsplit(key).path.lstrip("/")
     return member_name(os.fsencode(key))
 
 

@@ -21,7 +21,7 @@ from lmarc.archive.checkpoints import Checkpoints, ResumableSink
 from lmarc.archive.sink import Sink
 from lmarc.archive.source import Range, Source, read_coalesced
 from lmarc.archive.upload import S3Sink
-from lmarc.archive.urls import shown
+from lmarc.archive.urls import cause, shown
 from lmarc.errors import SourceError
 from lmarc.format._fields import Buffer
 
@@ -103,10 +103,10 @@ class FsspecSource:
         except SourceError:
             raise
         except FileNotFoundError as exc:
-            raise FileNotFoundError(errno.ENOENT, str(exc), self.url) from exc
+            raise FileNotFoundError(errno.ENOENT, shown(str(exc)), self.url) from cause(exc)
         except Exception as exc:
             message = f"cannot be read: {str(exc) or type(exc).__name__}"
-            raise SourceError(message, url=self.url, start=start, end=end) from exc
+            raise SourceError(message, url=self.url, start=start, end=end) from cause(exc)
 
     def read_suffix(self, size: int) -> tuple[bytes, int | None]:
         """Return the last `size` bytes, all if there are fewer, and the total where it is known."""

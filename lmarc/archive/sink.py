@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from lmarc.archive.urls import is_local, local_path, shown
+from lmarc.archive.urls import cause, is_local, local_path, shown
 from lmarc.errors import SourceError
 from lmarc.format._fields import Buffer
 
@@ -214,7 +214,7 @@ def open_sink(
     except SourceError:
         raise
     except Exception as exc:
-        raise SourceError(f"cannot be written: {exc}", url=shown(url)) from exc
+        raise SourceError(f"cannot be written: {exc}", url=shown(url)) from cause(exc)
     if checkpoints is not None and checkpoints.resume and not hasattr(sink, "checkpoint"):
         sink.abort()
         raise ValueError(f"only an archive on S3 can be resumed, found {shown(url)!r}")

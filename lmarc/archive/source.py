@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from lmarc.archive.urls import is_local, local_path, shown
+from lmarc.archive.urls import cause, is_local, local_path, shown
 from lmarc.errors import SourceError
 
 __all__ = ["LocalSource", "Range", "Source", "coalesce", "open_source", "read_coalesced"]
@@ -204,4 +204,4 @@ def open_source(url: str, storage_options: Mapping[str, Any] | None = None) -> S
     except (ValueError, ImportError):
         raise
     except Exception as exc:
-        raise SourceError(f"cannot be read: {exc}", url=shown(url)) from exc
+        raise SourceError(f"cannot be read: {exc}", url=shown(url)) from cause(exc)

@@ -29,7 +29,7 @@ _ZEROS: Final = bytes(1 << 20)
 class Origin:
     """A file or an object, as it was found. Picklable."""
 
-    url: str  # an absolute path, or a URL
+    url: str = field(repr=False)  # an absolute path, or a URL, which may be signed
     size: int  # bytes
     # Nanoseconds of modification of a local file, the ETag on S3, elsewhere fsspec's `ukey`.
     version: int | str | None

@@ -6,7 +6,9 @@ import os
 import re
 from typing import Final
 
-__all__ = ["is_local", "local_path", "shown"]
+from lmarc.errors import _without_secrets
+
+__all__ = ["cause", "is_local", "local_path", "shown"]
 
 _PROTOCOL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?:::|://)")
 
@@ -25,5 +27,10 @@ def local_path(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return an address for messages: without user name and password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    """Return an address, or a text with addresses, for messages: without what may be secret."""
+    return _without_secrets(url)
+
+
+def cause(exc: BaseException) -> BaseException | None:
+    """Return an error as the cause of another, None where it tells what may be secret."""
+    return exc if shown(str(exc)) == str(exc) else None

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from lmarc.cli import render
+from lmarc.errors import _without_secrets
 
 __all__ = ["COMMANDS", "main", "parser"]
 
@@ -116,7 +117,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 def _say(message: str) -> None:
     """One line on standard error, whatever characters it has."""
     try:
-        sys.stderr.write(f"lmarc: {' '.join(message.split())}\n")
+        sys.stderr.write(f"lmarc: {_without_secrets(' '.join(message.split()))}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         pass  # nobody is listening

@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lmarc.errors import _without_secrets
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -60,7 +62,9 @@ def json_name(raw: bytes, key: str = "name") -> dict[str, str]:
 
 
 def json_line(value: dict[str, Any]) -> str:
-    """One line of JSON, ASCII alone."""
+    """One line of JSON, ASCII alone; the address of an archive goes without what may be secret."""
+    if "archive" in value:
+        value = {**value, "archive": _without_secrets(value["archive"])}
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
@@ -163,7 +167,7 @@ class Console:
     def say(self, message: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
-            sys.stderr.write(f"lmarc: {message}\n")
+            sys.stderr.write(f"lmarc: {_without_secrets(message)}\n")
             sys.stderr.flush()
 
     def progress(self, bytes_read: int, bytes_written: int) -> None:

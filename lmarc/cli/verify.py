@@ -9,6 +9,7 @@ from typing import Any
 import lmarc
 from lmarc.cli import options
 from lmarc.cli.render import Console, json_line, plural, size
+from lmarc.errors import _without_secrets
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,8 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
             }
             sys.stdout.write(json_line(document))
         elif not arguments.quiet:
+            where = _without_secrets(arguments.archive)
             sys.stdout.write(
-                f"{arguments.archive}: sound: {plural(found['members'], 'member')},"
+                f"{where}: sound: {plural(found['members'], 'member')},"
                 f" {plural(found['chunks'], 'chunk')}, {size(found['content_size'])}\n"
             )
     return 0
