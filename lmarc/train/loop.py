@@ -26,7 +26,7 @@ import torch
 
 from lmarc.errors import ModelError
 from lmarc.model.ngram import NgramModel
-from lmarc.train.byte_network import ByteNetwork, Hidden
+from lmarc.train.byte_network import ByteNetwork
 from lmarc.train.feed import Batch, Feed
 
 __all__ = ["CHECKPOINT", "LOG", "Settings", "train_network"]
@@ -183,7 +183,7 @@ class _State:
             torch.from_numpy(np.ascontiguousarray(part)).to(self.settings.device)
             for part in batch[:4]
         )
-        hidden = Hidden(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
+        hidden = type(self.hidden)(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
         self._set_rate()
         costs, self.hidden = self.net.cost(before, text, freqs, hidden)
         self.optimiser.zero_grad()
