@@ -130,7 +130,7 @@ def test_buckets_are_bounded_before_memory_is_taken() -> None:
         NgramModel.parse(with_sections(counts=bytes(MAX_BUCKETS + 1)))
 
 
-def test_scratch_memory_is_kept_for_two_sizes() -> None:
+def test_scratch_memory_is_kept_for_three_sizes() -> None:
     scratch = Scratch()
     first = scratch.state(11, 13)
     assert scratch.state(11, 13) is first
@@ -138,11 +138,15 @@ def test_scratch_memory_is_kept_for_two_sizes() -> None:
     assert second is not first
     assert scratch.state(11, 13) is first
     assert scratch.state(12, 14) is second
-    scratch.state(13, 15)  # a third takes the place of the first
+    third = scratch.state(11, 13, 2)
+    assert third.rows.size == 2 * first.rows.size
+    assert scratch.state(11, 13) is first
+    scratch.state(13, 15)  # a fourth takes the place of the first
     assert scratch.state(12, 14) is second
+    assert scratch.state(11, 13, 2) is third
     assert scratch.state(11, 13) is not first
-    assert first.rows.shape == ((8 << 11) * 16 + 16,)
-    assert (first.rows[-16:] == 4096).all()
+    assert first.rows.shape == ((8 << 11) * 16 + 32,)
+    assert (first.rows[-32:] == 4096).all()
 
 
 def test_scratch_weights_are_the_models(model: NgramModel) -> None:
