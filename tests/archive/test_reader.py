@@ -25,7 +25,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     st.integers(0, 160_000),
     st.integers(-1, 160_000),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_range_of_any_member(path: Path, name: str, position: int, size: int) -> None:
     data = MEMBERS[name]
     expected = data[position:] if size < 0 else data[position : position + size]
