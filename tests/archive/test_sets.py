@@ -137,3 +137,13 @@ def test_an_empty_file_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "x.lmarcset").touch()
     with pytest.raises(lmarc.NotAnArchiveError):
         lmarc.open(tmp_path / "x.lmarcset")
+
+
+def test_a_set_is_one_dataset(archive: lmarc.Archive) -> None:
+    from lmarc.interop.torch import ArchiveDataset, ArchiveStream
+
+    dataset = ArchiveDataset(archive.url, "files/4 lines.jsonl")
+    assert len(dataset) == 5000
+    assert dataset[1234] == b'{"n": 1234}'
+    stream = list(ArchiveStream(archive.url, "files/4 lines.jsonl", seed=1))
+    assert sorted(stream) == sorted(b'{"n": %d}' % n for n in range(5000))
