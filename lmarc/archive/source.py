@@ -114,7 +114,7 @@ class LocalSource:
         return self._identity
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore_local, (self._path, self._identity)
+        return _restore_local, (self._path, self._identity, os.uname().nodename)
 
     def _open(self) -> int:
         with self._lock:
@@ -181,9 +181,10 @@ class LocalSource:
             close(descriptor)
 
 
-def _restore_local(path: str, identity: tuple[int, int] | None) -> LocalSource:
+def _restore_local(path: str, identity: tuple[int, int] | None, machine: str) -> LocalSource:
     source = LocalSource(path)
-    source._identity = identity
+    # Another machine has numbers of its own for the same file on a shared disk.
+    source._identity = identity if machine == os.uname().nodename else None
     return source
 
 

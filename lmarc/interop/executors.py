@@ -34,9 +34,7 @@ def executor(kind: str, *, jobs: int | None = None, scheduler: str | None = None
     Raises
     ------
     ValueError
-        Another kind, or a scheduler for one that has none.
-    ImportError
-        Dask is not installed.
+        Another kind, a scheduler for one that has none, or 'dask' where it is not installed.
     SourceError
         The scheduler does not answer.
     """
@@ -196,8 +194,11 @@ class DaskExecutor(Executor):
     """
 
     def __init__(self, scheduler: str | None, count: int) -> None:
-        from dask.distributed import Client, LocalCluster
-
+        try:
+            from dask.distributed import Client, LocalCluster
+        except ImportError as exc:
+            message = "the executor 'dask' needs Dask, found none: pip install 'lmarc[dask]'"
+            raise ValueError(message) from exc
         self._cluster = None
         if scheduler is None:
             self._cluster = LocalCluster(

@@ -1,6 +1,7 @@
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,19 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         open_source(str(tmp_path)).read(0, 1)
     with pytest.raises(SourceError, match="no regular file"):
         open_source(os.devnull).read(0, 1)
+
+
+def test_another_machine_may_number_the_same_file_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"content")
+    source = LocalSource(str(path))
+    assert source.read(0, 3) == b"con"
+    (tmp_path / "b").write_bytes(b"replace")
+    (tmp_path / "b").rename(path)
+    pickled = pickle.dumps(source)
+    with pytest.raises(SourceError, match="was replaced"):
+        pickle.loads(pickled).read(0, 3)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="another"))
+    assert pickle.loads(pickled).read(0, 3) == b"rep"

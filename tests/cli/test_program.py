@@ -244,7 +244,7 @@ def test_list_loads_neither_numba_nor_torch_nor_rich(run: Run, tree: Path, tmp_p
     run("create", "a", "tree")
     script = (
         "import sys, lmarc.cli; lmarc.cli.main(['list', 'a'])\n"
-        "print(sorted({'numba', 'torch', 'rich', 'fsspec', 'pandas'} & set(sys.modules)),"
+        "print(sorted({'numba', 'torch', 'rich', 'fsspec', 'pandas', 'dask', 'distributed'} & set(sys.modules)),"
         " file=sys.stderr)"
     )
     done = subprocess.run(

@@ -206,3 +206,9 @@ def test_a_scheduler_that_is_not_there_is_named() -> None:
         pytest.raises(lmarc.SourceError, match="does not answer"),
     ):
         executor("dask", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_missing_dask_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(ValueError, match=r"pip install 'lmarc\[dask\]'"):
+        executor("dask")
