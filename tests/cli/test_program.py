@@ -244,8 +244,8 @@ def test_list_loads_neither_numba_nor_torch_nor_rich(run: Run, tree: Path, tmp_p
     run("create", "a", "tree")
     script = (
         "import sys, lmarc.cli; lmarc.cli.main(['list', 'a'])\n"
-        "print(sorted({'numba', 'torch', 'rich', 'fsspec', 'pandas', 'dask', 'distributed'} & set(sys.modules)),"
-        " file=sys.stderr)"
+        "heavy = {'numba', 'torch', 'rich', 'fsspec', 'pandas', 'dask', 'distributed'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
