@@ -18,8 +18,8 @@ HOW = ["refuse", "error", "cut", "lose"]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     (tmp_path / "d").mkdir()
-    for number in range(3):
-        (tmp_path / "d" / str(number)).write_bytes(noise(number, 6_000_000))
+    for number in range(2):
+        (tmp_path / "d" / str(number)).write_bytes(noise(number, 4_500_000))
     return tmp_path
 
 
