@@ -178,8 +178,12 @@ class ResumableSink(S3Sink):
             state = self._get(name)
             if state.get("etag") != known[number]:
                 break
+            try:
+                groups = [_unpacked(group) for group in state["groups"]]
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise self._damaged(name) from None
             self._parts.append(known[number])
-            self.finished += [_unpacked(group) for group in state["groups"]]
+            self.finished += groups
 
     def _name_others(self) -> None:
         """Say which uploads of this archive are unfinished and of nobody known here."""
@@ -212,8 +216,11 @@ class ResumableSink(S3Sink):
         except (ValueError, zlib.error):
             state = None
         if not isinstance(state, dict):
-            raise SourceError(f"cannot be resumed: {self._prefix}{name} is damaged", url=self._url)
+            raise self._damaged(name)
         return state
+
+    def _damaged(self, name: str) -> SourceError:
+        return SourceError(f"cannot be resumed: {self._prefix}{name} is damaged", url=self._url)
 
     def _pages(
         self, method: str, marker: str, following: str, **arguments: Any

@@ -1,5 +1,7 @@
 """A run that was stopped is gone on from, and the archive is that of one that was not."""
 
+import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,9 +142,16 @@ def test_an_upload_that_is_gone_is_begun_anew(bucket: Bucket, data: Path, expect
 
 def test_a_damaged_note_is_an_error(bucket: Bucket, data: Path) -> None:
     with pytest.raises(StoppedError):
-        create(bucket, data, progress=stop_at(50 << 20))
+        create(bucket, data, progress=stop_at(36 << 20))
     store = fsspec.filesystem("s3", **bucket.storage_options)
-    store.pipe(f"{bucket.url}/a.lmarc.lmarc-resume/00001", b"damaged")
+    note = f"{bucket.url}/a.lmarc.lmarc-resume/00001"
+    etag = json.loads(zlib.decompress(store.cat(note)))["etag"]
+    states: list[Any] = [[], {"etag": etag}, {"etag": etag, "groups": [7]}]
+    for state in states:
+        store.pipe(note, zlib.compress(json.dumps(state).encode()))
+        with pytest.raises(lmarc.SourceError, match="00001 is damaged"):
+            create(bucket, data)
+    store.pipe(note, b"damaged")
     with pytest.raises(lmarc.SourceError, match="00001 is damaged"):
         create(bucket, data)
 
