@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from lmarc.routing.group import GROUP_SIZE, Grouper, Packed, PackedChunk
 __all__ = ["FinishedGroup", "Pipeline"]
 
 _GROUPS_IN_FLIGHT: Final = 2  # groups of 16 MiB whose chunks are being encoded
+_CONTENT_IN_FLIGHT: Final = 16 * MIB  # bytes that wait to be encoded, or are
 _FAR_GROUPS_IN_FLIGHT: Final = 16  # the same where content is by reference
 # Stands in a group for a SHA-256 that a worker will give.
 _ELSEWHERE: Final = b"elsewhere"
@@ -109,6 +110,8 @@ class Pipeline:
         self._finished = deque(finished)
         self._on_group = on_group
         self._batches = Batches(executor)
+        self._in_flight: deque[tuple[Future[EncodedChunk], int]] = deque()  # content is here
+        self._in_flight_size = 0  # bytes
         self._hashes: dict[int, Future[bytes]] = {}  # of members that are hashed by themselves
         self._encoded_size = 0  # bytes of content that have been encoded
         self._payload_size = 0  # bytes that this has become
@@ -253,7 +256,14 @@ class Pipeline:
         if chunk.parts:
             count_lines = self._counts_elsewhere(chunk)
             return self._batches.add(chunk, settings, text=is_text, count_lines=count_lines)
-        return self._executor.submit(encode_chunk, chunk.content, chunk.content_class, settings)
+        future = self._executor.submit(encode_chunk, chunk.content, chunk.content_class, settings)
+        self._in_flight.append((future, len(chunk.content)))
+        self._in_flight_size += len(chunk.content)
+        while self._in_flight_size > _CONTENT_IN_FLIGHT:
+            first, size = self._in_flight.popleft()
+            wait([first])
+            self._in_flight_size -= size
+        return future
 
     def _counts_elsewhere(self, chunk: PackedChunk) -> bool:
         """Whether lines are counted in content that is not here."""
