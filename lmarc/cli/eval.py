@@ -45,12 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by-file", action="store_true", help="show each file, and not each folder"
     )
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="the column of Parquet (default: text)"
-    )
-    parser.add_argument(
-        "--field", default="text", metavar="NAME", help="the field of JSON lines (default: text)"
-    )
+    options.add_text_fields(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
 

@@ -29,6 +29,7 @@ __all__ = [
     "add_output",
     "add_selection",
     "add_sources",
+    "add_text_fields",
     "byte_range",
     "check_selection",
     "components",
@@ -331,3 +332,13 @@ def _read(file: str) -> bytes:
         return sys.stdin.buffer.read()
     with open(os.path.expanduser(file), "rb") as opened:
         return opened.read()
+
+
+def add_text_fields(parser: argparse.ArgumentParser) -> None:
+    """Add where text stands in files that hold more than text."""
+    parser.add_argument(
+        "--column", default="text", metavar="NAME", help="the column of Parquet (default: text)"
+    )
+    parser.add_argument(
+        "--field", default="text", metavar="NAME", help="the field of JSON lines (default: text)"
+    )

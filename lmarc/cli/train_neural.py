@@ -82,12 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=options.count, default=32, metavar="N", help="chunks at a time (default: 32)"
     )
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="the column of Parquet (default: text)"
-    )
-    parser.add_argument(
-        "--field", default="text", metavar="NAME", help="the field of JSON lines (default: text)"
-    )
+    options.add_text_fields(parser)
     parser.add_argument(
         "--max-text",
         type=options.size,

@@ -40,12 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="bytes that the model may have (default: 20MB)",
     )
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="the column of Parquet (default: text)"
-    )
-    parser.add_argument(
-        "--field", default="text", metavar="NAME", help="the field of JSON lines (default: text)"
-    )
+    options.add_text_fields(parser)
     parser.add_argument(
         "--profiles",
         type=options.count,

@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="pack the text too that the tables of n-gram models are counted on",
     )
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="the column of Parquet (default: text)"
-    )
-    parser.add_argument(
-        "--field", default="text", metavar="NAME", help="the field of JSON lines (default: text)"
-    )
+    options.add_text_fields(parser)
     parser.add_argument(
         "--max-text",
         type=options.size,
