@@ -110,9 +110,7 @@ def measure(
         products = f"{net.multiply_adds():,}"
     else:
         model = export(kept, base)
-        arrays = model.arrays
-        count = sum(arrays[part].size for part in ("see", "inner", "high", "see_low"))
-        products = f"{count + arrays['low'].size // 16:,}"
+        products = f"{model.multiply_adds:,}"
         content = max(texts.values(), key=len)[:TIMED]
         compress_with(model, content[:1000])
         began = time.thread_time()

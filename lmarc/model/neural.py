@@ -96,6 +96,12 @@ class NeuralModel:
             **scales,
         )
 
+    @property
+    def multiply_adds(self) -> int:
+        """Products that the network takes for a byte; of those for low symbols a sixteenth."""
+        whole = sum(self.arrays[name].size for name in _PRODUCTS if name != "low")
+        return whole + self.arrays["low"].size // 16
+
     def hidden(self, rows: int) -> network.Hidden:
         """Return memory for the state of some rows."""
         n1, n2 = self.units

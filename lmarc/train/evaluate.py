@@ -93,9 +93,7 @@ class _Ngram:
 class _Neural:
     def __init__(self, model: NeuralModel) -> None:
         self._model = model
-        arrays = model.arrays
-        products = sum(arrays[name].size for name in ("see", "inner", "high", "see_low"))
-        self.multiply_adds = MIXTURE_PRODUCTS + products + arrays["low"].size // 16
+        self.multiply_adds = MIXTURE_PRODUCTS + model.multiply_adds
 
     def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
         profile = ngram.choose_profile(self._model.ngram, content)
