@@ -911,13 +911,17 @@ class NgramContexts:
                 self.line = len(self.text)
                 self.field = 0
 
+    def up(self) -> int:
+        """Return the byte above."""
+        # "text[line_above + column] if line_above >= 0 and line_above + column < line, else 0"
+        above = self.line_above + len(self.text) - self.line
+        return self.text[above] if self.line_above >= 0 and above < self.line else 0
+
     def raw_keys(self) -> Numbers:
         """Return the raw keys by lane."""
         text, position, last, older = self.text, len(self.text), self.last, self.older
         column = position - self.line
-        # "text[line_above + column] if line_above >= 0 and line_above + column < line, else 0"
-        above = self.line_above + column
-        up = text[above] if self.line_above >= 0 and above < self.line else 0
+        up = self.up()
         there = self.fields[self.field] + position - self.field_start
         up_field = up_next = 0
         # "if fields[field] >= 0 and there + 1 < line:"
@@ -1403,6 +1407,212 @@ def neural(coded: bytes, content_size: int, model: bytes | None) -> bytes:
 
 
 CODECS[4] = neural
+
+
+# -------------------- model-file.md 8. Multi-scale models (kind 6)
+
+BLEND_ARRAYS = {
+    "rates": 128, "limits": 16, "blend_rates": 32, "head_rates": 2,
+    "sures": 512, "bytes": 8192, "confidences": 4096,
+}  # fmt: skip
+MULTISCALE_SECTIONS = ["card", "below", "units", *BLEND_ARRAYS]
+
+
+@dataclass(frozen=True)
+class MultiscaleModel:
+    """The numbers of a model of kind 6."""
+
+    base: bytes  # the file of its n-gram model
+    network: NeuralModel | None
+    profiles: list[dict[str, tuple[int, ...]]]
+
+
+@lru_cache(maxsize=2)
+def read_multiscale_model(data: bytes) -> MultiscaleModel:
+    sections = read_model_sections(data, 6, MULTISCALE_SECTIONS)
+    below = sections["below"]
+    check(len(below) != 32, "the model below a multi-scale model is not inside it")
+    n1, n2 = unpack("HH", sections["units"], "units")
+    # "Both are 0 where the model below is one of kind 2."
+    network = read_neural_model(below) if (n1, n2) != (0, 0) else None
+    check(network is None or network.units == (n1, n2), f"units are {n1} and {n2}")
+    base = below if network is None else network.base
+    count = len(read_ngram_model(base).profiles)
+    profiles: list[dict[str, tuple[int, ...]]] = [{} for _ in range(count)]
+    for name, size in BLEND_ARRAYS.items():
+        check(len(sections[name]) == 4 * size * count, f"section {name}")
+        for profile, numbers in zip(
+            profiles, struct.iter_unpack(f"<{size}i", sections[name]), strict=True
+        ):
+            profile[name] = numbers
+    for profile in profiles:
+        check(all(0 <= rate <= 65_535 for rate in profile["rates"]), "section rates")
+        check(max(profile["rates"][:64]) <= 32_767, "section rates")
+        check(all(1 <= limit <= 63 for limit in profile["limits"]), "section limits")
+        check(all(0 <= rate <= 4095 for rate in profile["blend_rates"]), "section blend_rates")
+        limit, rate = profile["head_rates"]
+        check(0 <= limit <= 65_536 and 0 <= rate <= 255, "section head_rates")
+    return MultiscaleModel(base, network, profiles)
+
+
+# -------------------- multiscale.md 3. Shapes
+
+# "marks" of section 3.1, in the order of their kinds, from 5 on.
+MARKS = ["\n", " ", "\t|", ",;", ".", ":=", "\"'`", "([{<", ")]}>", "-_/\\"]
+
+
+def kind_of(byte: int) -> int:
+    if 97 <= byte <= 122:
+        return 1
+    if 65 <= byte <= 90:
+        return 2
+    if 48 <= byte <= 57:
+        return 3
+    if byte >= 128:
+        return 4
+    return next((5 + n for n, marks in enumerate(MARKS) if chr(byte) in marks), 15)
+
+
+class Shapes:
+    """The state of section 3.2."""
+
+    def __init__(self) -> None:
+        self.kinds = self.older_kinds = self.runs = self.last_run = 0
+        self.line_shape = self.marks = self.word_before = 0
+
+    def take(self, byte: int, contexts: NgramContexts) -> None:
+        """Take in a byte, before the contexts of ngram.md do: section 3.3."""
+        kind = kind_of(byte)
+        run = kind if kind <= 4 else byte + 5
+        self.older_kinds = (self.older_kinds << 4 | self.kinds >> 28) & 0xFFFF
+        self.kinds = (self.kinds << 4 | kind) & 0xFFFFFFFF
+        if run != self.last_run or kind > 4:
+            self.runs = (self.runs << 8 | run) & 0xFFFFFFFF
+        self.last_run = run
+        self.line_shape = 0 if byte == 10 else (self.line_shape + run + 1) * 0x1E3779B1 % 2**32
+        # "If the byte is no letter, digit or byte from 128 on"
+        if kind > 4:
+            self.marks = (self.marks << 8 | byte) & 0xFFFFFF
+            if contexts.word != 0:
+                self.word_before = contexts.last_word
+
+    def raw_keys(self, contexts: NgramContexts) -> Numbers:
+        """Return the raw keys of section 3.4."""
+        keys = [
+            contexts.last * K1 + contexts.older * K2,
+            self.kinds * K1 + S,
+            self.kinds * K1 + self.older_kinds * K2 + 2 * S,
+            self.kinds * K1 + contexts.up() * K2 + 3 * S,
+            self.line_shape + 4 * S,
+            self.runs + 5 * S,
+            contexts.word * K2 + self.marks * K1 + 6 * S,
+            contexts.word * K2 + self.word_before + 7 * S,
+        ]
+        return [mod32(key) for key in keys]
+
+
+# -------------------- multiscale.md 4 to 7
+
+
+class Head:
+    """The weights of section 5: for each table and symbol one for each unit."""
+
+    def __init__(self, units: int) -> None:
+        self.weights = [[[0] * units for _ in range(16)] for _ in range(17)]
+
+    def scores(self, table: int, out: Numbers) -> Numbers:
+        """Return the scores of section 5.1."""
+        sums = [
+            wrap(sum(w * x for w, x in zip(row, out, strict=True))) for row in self.weights[table]
+        ]
+        return [min(max(total >> 12, -8191), 8191) for total in sums]
+
+    def learn(self, table: int, out: Numbers, errors: Numbers, rate: int) -> None:
+        """Move the weights of a table: section 5.2."""
+        for row, error in zip(self.weights[table], errors, strict=True):
+            for k, x in enumerate(out):
+                moved_weight = row[k] + (error * x * rate + 32_768 >> 16)
+                row[k] = min(max(moved_weight, -32_767), 32_767)
+
+
+class Multiscale(Ngram):
+    """A chunk of codec 6 while it is decoded."""
+
+    def __init__(self, model: MultiscaleModel, profile: int, content_size: int) -> None:
+        super().__init__(read_ngram_model(model.base), profile, content_size)
+        self.network = None if model.network is None else Network(model.network)
+        self.head = Head(0 if model.network is None else model.network.units[1])
+        start = model.profiles[profile]
+        self.shape_rates, self.shape_limits = start["rates"], start["limits"]
+        self.blend_rates, self.head_rates = start["blend_rates"], start["head_rates"]
+        # "a chunk takes from its profile and changes"
+        self.parts = [list(start[name]) for name in ("sures", "bytes", "confidences")]
+        self.shapes = Shapes()
+        self.shape_keys: Numbers = []
+        self.shape_tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in range(8)]
+
+    def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
+        """Decode a symbol with the freqs of section 6, and learn it: section 7."""
+        if half == 0:
+            self.shape_keys = [key_of(raw) for raw in self.shapes.raw_keys(self.contexts)]
+        table, out = (1 + high if half else 0), self.network.out if self.network else []
+        hashes = [hash_of(key, table) for key in self.shape_keys]
+        places = [look_up(self.shape_tables[k], hashes[k], self.b) for k in range(8)]
+        counts = [place.count for place in places]
+        for k, place in enumerate(places):
+            place.count = min(place.count + 1, self.shape_limits[k])
+        inputs = [[log2(number) - 12_288 for number in place.row] for place in places]
+        inputs.append([log2(freq) - 12_288 for freq in freqs])
+        corrections, scores = [0] * 16, [0] * 16
+        if self.network is not None:
+            network, last = self.network, self.contexts.last
+            corrections = network.low(high, freqs) if half else network.high(last, freqs)
+            out = network.out
+            scores = self.head.scores(table, out)
+        inputs += [corrections, scores, *([0] * 16 for _ in range(5))]
+        # "sure is the bit length of 65,536 - max(freqs), less 1"
+        sure = (65_536 - max(freqs)).bit_length() - 1
+        byte = self.contexts.last & 0xFF
+        vectors = [16 * half + sure, 256 + (high << 4) + (byte >> 4) if half else byte]
+        trust = [confidence(j, counts[j], max(inputs[j])) if j < 8 else 0 for j in range(16)]
+        own = 16 * (8 * half + (sure >> 1))
+        at = [[16 * vector + j for vector in (*vectors, own + trust[j])] for j in range(16)]
+        weights = [
+            applied(wrap(sum(part[place] for part, place in zip(self.parts, at[j], strict=True))))
+            for j in range(16)
+        ]
+        joint = freqs_of(inputs, weights)
+        symbol = words.decode(joint)
+
+        errors = [(65_536 if s == symbol else 0) - freq >> 2 for s, freq in enumerate(joint)]
+        rate = self.blend_rates[len(self.contexts.text).bit_length()]
+        for j, row in enumerate(inputs):
+            total = sum(x * error for x, error in zip(row, errors, strict=True))
+            step = (total + 1024 >> 11) * rate + 4096 >> 13
+            for part, index in zip(self.parts, at[j], strict=True):
+                part[index] = wrap(part[index] + step)
+        rates = self.shape_rates
+        for place, count in zip(places, counts, strict=True):
+            place.row = learnt_row(place.row, symbol, rates[count], rates[64 + count])
+        if joint[symbol] < self.head_rates[0]:
+            self.head.learn(table, out, errors, self.head_rates[1])
+        if half == 1:
+            self.shapes.take(high << 4 | symbol, self.contexts)
+        return symbol
+
+
+def multiscale(coded: bytes, content_size: int, model: bytes | None) -> bytes:
+    parsed = read_multiscale_model(model or b"")
+    check(coded[0] < len(parsed.profiles), f"Profile is {coded[0]}")
+    words = Words(coded[1:])
+    coder = Multiscale(parsed, coded[0], content_size)
+    for _ in range(content_size):
+        coder.decode_byte(words)
+    words.end()
+    return bytes(coder.contexts.text)
+
+
+CODECS[6] = multiscale
 
 
 # -------------------- 10.1 Reading at random

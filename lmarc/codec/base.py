@@ -67,6 +67,8 @@ class ModelKind(IntEnum):
     NGRAM = 2
     NEURAL = 3
     LINE_INDEX = 4
+    SUBWORD = 5
+    MULTISCALE = 6
 
 
 @dataclass(frozen=True, slots=True)

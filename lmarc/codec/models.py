@@ -20,13 +20,13 @@ class TextModel(NamedTuple):
 
 
 def base_model(model: TextModel, path: str | None) -> TextModel | None:
-    """Return the n-gram model below a neural one, for chunks that do better without the network.
+    """Return the n-gram model below another, for chunks that do better with that alone.
 
     None where there is none, or where it is inside the other: it cannot be named then.
     """
     from lmarc.model.registry import shipped_base
 
-    if model.kind != ModelKind.NEURAL:
+    if model.kind not in (ModelKind.NEURAL, ModelKind.MULTISCALE):
         return None
     base = shipped_base(model.sha256, path)
     if base is None:
@@ -51,6 +51,6 @@ def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
     kind = int(model_kind(name))
     found = locate(name, kind, path)
     data = find_bytes(found.sha256, found.path) if embed else b""
-    if embed and kind == ModelKind.NEURAL:
+    if embed:
         require_base(data)
     return TextModel(kind, found.sha256, found.size, data)

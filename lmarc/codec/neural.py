@@ -7,8 +7,8 @@ decoder run the same step function.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,29 +16,27 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
-from lmarc.codec.ngram import choose_profile, pack_payload, parse_payload, table_bits
+from lmarc.codec.jobs import Job, decode_jobs, joined
+from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
 from lmarc.kernels import distributions, lanes, neural, ngram
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
-from lmarc.model.ngram import aligned, thread_scratch
+from lmarc.model.ngram import NgramModel, thread_scratch
 
 if TYPE_CHECKING:
     from lmarc.codec.neural_torch import TorchNetwork
 
 __all__ = [
     "CODEC", "NeuralCodec", "compress_either", "compress_with", "decompress_together",
-    "decompress_with", "model_steps",
+    "decompress_with", "elsewhere", "mixture_freqs", "model_steps",
 ]  # fmt: skip
 
 ALONG: Final = 16  # bytes that an encoder's network takes at a time
 TRIAL: Final = 4096  # bytes of a chunk after which a network that has not paid is left
-TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
-TOGETHER_ELSEWHERE: Final = 64  # and through PyTorch
 
 U32 = npt.NDArray[np.uint32]
-T = TypeVar("T", bound=tuple[npt.NDArray[Any], ...])
 
 
 class NeuralCodec:
@@ -102,97 +100,21 @@ def decompress_with(model: NeuralModel, payload: bytes | memoryview, content_siz
 def decompress_together(
     model: NeuralModel, payloads: Sequence[tuple[bytes | memoryview, int]]
 ) -> list[bytes | CorruptError]:
-    """Return the contents of payloads and their sizes, an error where there is none.
+    """Return the contents of payloads and their sizes, an error where there is none."""
 
-    Those that need tables of the same size are decoded four at a time.
-    """
-    contents: list[bytes | CorruptError] = [CorruptError("")] * len(payloads)
-    parsed: dict[tuple[int, int], list[_Job]] = {}
-    for number, (payload, content_size) in enumerate(payloads):
-        try:
-            profile, words = parse_payload(payload, model.ngram)
-        except CorruptError as exc:
-            contents[number] = exc
-            continue
-        parsed.setdefault(table_bits(content_size), []).append(
-            _Job(number, profile, words, content_size)
-        )
-    together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
-    for tables, jobs in parsed.items():
-        for first in range(0, len(jobs), together):
-            for job, content in _decode(model, tables, jobs[first : first + together]):
-                contents[job.number] = (
-                    content
-                    if content is not None
-                    else CorruptError(
-                        f"neural payload of {len(payloads[job.number][0])} bytes does not decode "
-                        f"to {job.size} bytes"
-                    )
-                )
-    return contents
+    def decode(given: lanes.Lanes, tables: tuple[int, int], jobs: Sequence[Job]) -> None:
+        bits, match_bits = tables
+        joint = joined([model.joint() for _ in jobs])
+        where = device()
+        if where == "cpu":
+            hidden = model.hidden(len(jobs))
+            lanes.decode(given, joint, model.network, hidden, bits, 32 - match_bits)
+        else:
+            from lmarc.codec import neural_torch
 
+            neural_torch.decode(elsewhere(model, where), given, joint, bits, 32 - match_bits)
 
-class _Job(NamedTuple):
-    number: int
-    profile: int
-    words: U32
-    size: int  # bytes of content
-
-
-def _decode(
-    model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]
-) -> Iterator[tuple[_Job, bytes | None]]:
-    """Decode some payloads together; give None for one that is not sound."""
-    bits, match_bits = tables
-    given = _lanes(model, tables, jobs)
-    where = device()
-    if where == "cpu":
-        lanes.decode(given, model.network, model.hidden(len(jobs)), bits, 32 - match_bits)
-    else:
-        from lmarc.codec.neural_torch import decode
-
-        decode(_elsewhere(model, where), given, bits, 32 - match_bits)
-    starts, reads = given.text_starts.tolist(), given.reads.tolist()
-    for job, start, read in zip(jobs, starts[:-1], reads, strict=True):
-        sound = read == len(job.words)
-        yield job, given.texts[start : start + job.size].tobytes() if sound else None
-
-
-def _lanes(model: NeuralModel, tables: tuple[int, int], jobs: Sequence[_Job]) -> lanes.Lanes:
-    count = len(jobs)
-    statics = [model.ngram.static(job.profile) for job in jobs]
-    own = ("rates", "limits", "mixer_rates")
-    return lanes.Lanes(
-        static=statics[0]._replace(
-            **{name: _concatenated([getattr(one, name) for one in statics]) for name in own}
-        ),
-        weights=_joined([model.ngram.weights(job.profile) for job in jobs]),
-        state=thread_scratch().state(*tables, count),
-        joint=_joined([model.joint() for _ in jobs]),
-        words=np.concatenate([job.words for job in jobs]),
-        word_starts=_starts([len(job.words) for job in jobs]),
-        texts=np.zeros(sum(job.size + 1 for job in jobs), np.uint8),
-        text_starts=_starts([job.size + 1 for job in jobs]),
-        coders=np.zeros(count, np.int64),
-        reads=np.zeros(count, np.int64),
-    )
-
-
-def _joined(each: Sequence[T]) -> T:
-    """Return the fields of all lanes, each lane's one after the other's."""
-    kind: Any = type(each[0])
-    joined: T = kind(*(_concatenated(arrays) for arrays in zip(*each, strict=True)))
-    return joined
-
-
-def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    memory = aligned(sum(array.size for array in arrays), arrays[0].dtype)
-    np.concatenate(arrays, out=memory)
-    return memory
-
-
-def _starts(sizes: Sequence[int]) -> npt.NDArray[np.int64]:
-    return np.cumsum([0, *sizes]).astype(np.int64)
+    return decode_jobs("neural", model.ngram, payloads, decode)
 
 
 def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.Joint) -> U32:
@@ -235,32 +157,45 @@ def _walk_elsewhere(
     model: NeuralModel, where: str, content: bytes, profile: int, joint: neural.Joint, alone: U32
 ) -> U32:
     """Do what `_walk` does, with the network in PyTorch."""
-    from lmarc.codec.neural_torch import corrections_of
+    from lmarc.codec.neural_torch import scores_of
 
+    freqs = mixture_freqs(model.ngram, content, profile, alone)
+    corrections, _ = scores_of(elsewhere(model, where), content, freqs)
+    steps = np.empty(2 * len(content), np.uint32)
+    text = np.frombuffer(content, np.uint8)
+    neural.join(joint, text, freqs.reshape(-1), corrections.reshape(-1), steps)
+    return steps
+
+
+def mixture_freqs(
+    model: NgramModel, content: bytes, profile: int, alone: U32 | None = None
+) -> npt.NDArray[np.uint16]:
+    """Return the mixture's freqs over `content`: uint16, shape (size, 2, 16).
+
+    `alone`, uint32, shape (2 * size,), receives `cumfreq << 16 | freq` of each symbol.
+    """
     bits, match_bits = table_bits(len(content))
     freqs = np.empty((len(content), 2, 16), np.uint16)
     distributions.record(
-        model.ngram.static(profile),
-        model.ngram.weights(profile),
+        model.static(profile),
+        model.weights(profile),
         thread_scratch().state(bits, match_bits),
         np.frombuffer(content + b"\0", np.uint8),
         bits,
         32 - match_bits,
         freqs.reshape(-1),
     )
-    text = np.frombuffer(content, np.uint8)
-    corrections = corrections_of(_elsewhere(model, where), content, freqs)
-    steps = np.empty(2 * len(content), np.uint32)
-    neural.join(joint, text, freqs.reshape(-1), corrections.reshape(-1), steps)
-    symbols = np.stack([text >> 4, text & 15], 1)[..., None].astype(np.intp)
-    sums = np.cumsum(freqs, 2, dtype=np.uint32)
-    ends = np.take_along_axis(sums, symbols, 2).reshape(-1)
-    chosen = np.take_along_axis(freqs, symbols, 2).reshape(-1)
-    alone[:] = (ends - chosen) << np.uint32(16) | chosen
-    return steps
+    if alone is not None:
+        text = np.frombuffer(content, np.uint8)
+        symbols = np.stack([text >> 4, text & 15], 1)[..., None].astype(np.intp)
+        sums = np.cumsum(freqs, 2, dtype=np.uint32)
+        ends = np.take_along_axis(sums, symbols, 2).reshape(-1)
+        chosen = np.take_along_axis(freqs, symbols, 2).reshape(-1)
+        alone[:] = (ends - chosen) << np.uint32(16) | chosen
+    return freqs
 
 
-def _elsewhere(model: NeuralModel, where: str) -> TorchNetwork:
+def elsewhere(model: NeuralModel, where: str) -> TorchNetwork:
     """Return the model's network on a device of PyTorch; it is kept with the model."""
     from lmarc.codec.neural_torch import TorchNetwork
 

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmarc.kernels import lanes
+from lmarc.kernels import lanes, multiscale_lanes, neural
 from lmarc.model.neural import MAX_EXPONENT, NeuralModel
 
-__all__ = ["State", "TorchNetwork", "corrections_of", "decode"]
+__all__ = ["State", "TorchNetwork", "decode", "decode_blended", "scores_of"]
 
 Array = npt.NDArray[Any]
 
@@ -142,7 +142,7 @@ class TorchNetwork:
 
     def along(
         self, before: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor, state: State
-    ) -> tuple[torch.Tensor, State]:
+    ) -> tuple[torch.Tensor, torch.Tensor, State]:
         """Take bytes of one chunk that follow each other.
 
         Parameters
@@ -156,6 +156,8 @@ class TorchNetwork:
         Returns
         -------
         corrections : int64, (T, 2, 16)
+        out : int64, (T, n2)
+            What leaves the second layer.
         state : State
         """
         n1, n2 = self.units
@@ -165,7 +167,7 @@ class TorchNetwork:
         second, last_2 = self._recur(inner[:, : 2 * n2], state.second)
         out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
         both = torch.stack([self._high(sums, out), self.low(out, seen[:, 1], highs)], 1)
-        return both, State(last_1, last_2)
+        return both, out, State(last_1, last_2)
 
     def _first_parts(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gates, and what is added to them times the state before it is shifted."""
@@ -183,8 +185,8 @@ class TorchNetwork:
         return states, row[None]
 
 
-def corrections_of(network: TorchNetwork, content: bytes, freqs: Array) -> Array:
-    """Return the corrections of a whole chunk.
+def scores_of(network: TorchNetwork, content: bytes, freqs: Array) -> tuple[Array, Array]:
+    """Return the corrections of a whole chunk, and what leaves the second layer.
 
     Parameters
     ----------
@@ -196,44 +198,98 @@ def corrections_of(network: TorchNetwork, content: bytes, freqs: Array) -> Array
     Returns
     -------
     corrections : int32, shape (size, 2, 16)
+    outs : int16, shape (size, n2)
     """
     text = np.frombuffer(content, np.uint8).astype(np.int64)
     padded = np.concatenate([np.zeros(2, np.int64), text])
     before = np.stack([padded[1:-1], padded[:-2]], 1)
     state = network.start(1)
-    found = []
+    found: list[Array] = []
+    outs: list[Array] = []
     with torch.inference_mode():
         for start in range(0, len(text), ALONG):
             some = slice(start, start + ALONG)
             given = (before[some], freqs[some].astype(np.int64) >> 9, text[some] >> 4)
             past, seen, highs = (torch.from_numpy(part).to(network.device) for part in given)
-            both, state = network.along(past, seen, highs, state)
+            both, out, state = network.along(past, seen, highs, state)
             found.append(both.to(torch.int32).cpu().numpy())
-    return np.concatenate(found) if found else np.zeros((0, 2, 16), np.int32)
+            outs.append(out.to(torch.int16).cpu().numpy())
+    if not found:
+        return np.zeros((0, 2, 16), np.int32), np.zeros((0, network.units[1]), np.int16)
+    return np.concatenate(found), np.concatenate(outs)
 
 
-def decode(network: TorchNetwork, given: lanes.Lanes, bits: int, match_shift: int) -> None:
+def decode(
+    network: TorchNetwork, given: lanes.Lanes, joint: neural.Joint, bits: int, match_shift: int
+) -> None:
     """Decode all lanes, as `lanes.decode` does with the network of the kernels."""
-    count = len(given.coders)
-    before, highs = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
-    freqs = np.zeros(16 * count, np.int32)
-    state = network.start(count)
-
-    def tensor(array: Array) -> torch.Tensor:
-        return torch.from_numpy(array).to(network.device, torch.int64)
-
-    def taken(corrections: torch.Tensor) -> Array:
-        flat: Array = corrections.to(torch.int32).cpu().numpy().reshape(-1)
-        return flat
-
-    longest = lanes.begin(given, bits, match_shift)
     with torch.inference_mode():
-        for position in range(longest):
-            lanes.look(given, before, freqs, position, bits)
-            seen = tensor(freqs).reshape(count, 16) >> 9
-            corrections, out, state = network.step(tensor(before).reshape(count, 2), seen, state)
-            lanes.take_high(given, taken(corrections), freqs, highs, position, bits)
-            seen = tensor(freqs).reshape(count, 16) >> 9
-            corrections = network.low(out, seen, tensor(highs))
-            lanes.take_low(given, taken(corrections), position, bits, match_shift)
+        walk = _Walk(network, given)
+        for position in range(lanes.begin(given, bits, match_shift)):
+            corrections = walk.high(position, bits)
+            lanes.take_high(given, joint, corrections, walk.freqs, walk.highs, position, bits)
+            lanes.take_low(given, joint, walk.low(), position, bits, match_shift)
     lanes.end(given)
+
+
+def decode_blended(
+    network: TorchNetwork,
+    given: lanes.Lanes,
+    blends: multiscale_lanes.Blends,
+    bits: int,
+    match_shift: int,
+) -> None:
+    """Decode all lanes, as `multiscale_lanes.decode` does with the network of the kernels."""
+    with torch.inference_mode():
+        walk = _Walk(network, given)
+        for position in range(multiscale_lanes.begin(given, blends, bits, match_shift)):
+            corrections = walk.high(position, bits)
+            pairs = walk.pairs()
+            multiscale_lanes.take_high(
+                given, blends, walk.before, corrections, pairs,
+                walk.freqs, walk.highs, position, bits,
+            )  # fmt: skip
+            multiscale_lanes.take_low(
+                given, blends, walk.before, walk.low(), pairs, position, bits, match_shift
+            )
+    lanes.end(given)
+
+
+class _Walk:
+    """The network's steps along all lanes, between the kernels' own."""
+
+    def __init__(self, network: TorchNetwork, given: lanes.Lanes) -> None:
+        count = len(given.coders)
+        self._network, self._given = network, given
+        self._state = network.start(count)
+        self._out = torch.zeros(0)
+        self.before, self.highs = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
+        self.freqs = np.zeros(16 * count, np.int32)
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return torch.from_numpy(array).to(self._network.device, torch.int64)
+
+    def _seen(self) -> torch.Tensor:
+        return self._tensor(self.freqs).reshape(-1, 16) >> 9
+
+    def high(self, position: int, bits: int) -> Array:
+        """Return the corrections of the high nibbles: int32, (lanes * 16,)."""
+        lanes.look(self._given, self.before, self.freqs, position, bits)
+        corrections, self._out, self._state = self._network.step(
+            self._tensor(self.before).reshape(-1, 2), self._seen(), self._state
+        )
+        return _flat(corrections)
+
+    def low(self) -> Array:
+        """Return those of the low ones: int32, (lanes * 16,)."""
+        return _flat(self._network.low(self._out, self._seen(), self._tensor(self.highs)))
+
+    def pairs(self) -> Array:
+        """Return what leaves the second layer: int32, (lanes * n2 / 2,), pairs of int16."""
+        pairs: Array = self._out.to(torch.int16).cpu().numpy().reshape(-1).view(np.int32)
+        return pairs
+
+
+def _flat(corrections: torch.Tensor) -> Array:
+    flat: Array = corrections.to(torch.int32).cpu().numpy().reshape(-1)
+    return flat

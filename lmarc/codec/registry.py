@@ -20,13 +20,14 @@ _CODECS: dict[int, tuple[str, str, str]] = {
     CodecNumber.ZSTD_DICTIONARY: ("zstd+dictionary", "lmarc.codec.zstd", "DICTIONARY_CODEC"),
     CodecNumber.NGRAM: ("ngram", "lmarc.codec.ngram", "CODEC"),
     CodecNumber.NEURAL: ("neural", "lmarc.codec.neural", "CODEC"),
+    CodecNumber.MULTISCALE: ("multiscale", "lmarc.codec.multiscale", "CODEC"),
 }
 # Codecs that a caller may name for text, besides zstd, and the kind of model that each needs.
 _MODEL_KINDS: dict[int, ModelKind] = {
     CodecNumber.NGRAM: ModelKind.NGRAM,
     CodecNumber.NEURAL: ModelKind.NEURAL,
-    CodecNumber.SUBWORD: ModelKind.NEURAL,
-    CodecNumber.MULTISCALE: ModelKind.NEURAL,
+    CodecNumber.SUBWORD: ModelKind.SUBWORD,
+    CodecNumber.MULTISCALE: ModelKind.MULTISCALE,
 }
 
 

@@ -13,12 +13,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from lmarc.kernels import contexts, ngram
+from lmarc.kernels import blend, contexts, ngram
+from lmarc.model.multiscale import PROFILE_ARRAYS as BLEND_ARRAYS
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, shapes
 from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel
 
 __all__ = [
-    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_model", "small_network",
+    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_blend", "small_model",
+    "small_network",
     "table",
 ]  # fmt: skip
 
@@ -148,6 +151,24 @@ def small_network() -> NeuralModel:
             numbers = np.array([24])
         arrays[name] = numbers.astype(np.int32)
     return NeuralModel(arrays, small_model())
+
+
+@cache
+def small_blend() -> MultiscaleModel:
+    """Return a blend over `small_network`, some of its weights drawn by a hash."""
+    arrays = {}
+    for name, (_, shape) in BLEND_ARRAYS.items():
+        count = 2 * int(np.prod(shape))
+        drawn = np.frombuffer(noise(f"blend {name}", 2 * count), "<i2").astype(np.int32)
+        arrays[name] = (drawn >> 3).reshape(2, *shape)
+    for name in ("rates", "limits"):
+        arrays[name] = small_model().profiles[name]
+    arrays["blend_rates"] = np.tile(30 + (90 >> np.arange(32) // 2), (2, 1)).astype(np.int32)
+    arrays["head_rates"] = np.array([[64_000, 40], [50_000, 200]], np.int32)
+    arrays["sures"][..., blend.MIXTURE_INPUT] += 60_000
+    arrays["sures"][..., blend.NETWORK_INPUT] += 12_000
+    arrays["sures"][..., blend.HEAD_INPUT] += 40_000
+    return MultiscaleModel(arrays, small_network())
 
 
 def _buckets(text: bytes) -> Any:

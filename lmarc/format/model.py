@@ -23,6 +23,8 @@ class ModelKind(enum.IntEnum):
     NGRAM = 2
     NEURAL = 3
     LINE_INDEX = 4
+    SUBWORD = 5
+    MULTISCALE = 6
 
 
 @dataclass(frozen=True, slots=True)

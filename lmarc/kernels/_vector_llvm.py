@@ -116,6 +116,7 @@ def _operator(op, method, word_method=None):
 add, add_integer = _operator(operator.add, "add")
 sub, sub_integer = _operator(operator.sub, "sub")
 mul, mul_integer = _operator(operator.mul, "mul")
+shl, shl_integer = _operator(operator.lshift, "shl")
 shr, shr_integer = _operator(operator.rshift, "ashr", "lshr")
 and_, and_integer = _operator(operator.and_, "and_")
 xor, xor_integer = _operator(operator.xor, "xor")

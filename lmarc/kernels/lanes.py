@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 
 class Lanes(NamedTuple):
-    """Some chunks to decode. Fields of `static`, `weights`, `state` and `joint` hold all lanes."""
+    """Some chunks to decode. Fields of `static`, `weights` and `state` hold all lanes."""
 
     # `buckets` is the same for all
     static: ngram.Static
     weights: ngram.Weights
     state: ngram.State
-    joint: neural.Joint
     # The payloads' words one after the other, states first, and where each begins: (lanes + 1,)
     words: U32Array
     word_starts: I64Array
@@ -89,8 +88,7 @@ def _state(given: Lanes, lane: int) -> ngram.State:
 
 
 @inlined
-def _joint(given: Lanes, lane: int) -> neural.Joint:
-    lanes, all_ = len(given.coders), given.joint
+def _joint(all_: neural.Joint, lane: int, lanes: int) -> neural.Joint:
     return neural.Joint(
         part(all_.weights, lane, lanes),
         part(all_.rate, lane, lanes),
@@ -133,17 +131,24 @@ def _begin(given: Lanes, bits: int, match_shift: int) -> int:
 
 
 @inlined
-def _next(given: Lanes, joint: neural.Joint, lane: int) -> int:
-    """Decode a symbol with the joint freqs, and learn from it."""
+def _next(given: Lanes, lane: int, freqs: I32Array, sums: I32Array) -> int:
+    """Decode a symbol with these freqs."""
     coder = integer(given.coders[lane])
     slot = coder & rans.SLOT_MASK
-    symbol = count_at_most(load_i32(joint.sums, 0), slot) - 1
-    coder = rans.pop(coder, slot, integer(joint.sums[symbol]), integer(joint.freqs[symbol]))
+    symbol = count_at_most(load_i32(sums, 0), slot) - 1
+    coder = rans.pop(coder, slot, integer(sums[symbol]), integer(freqs[symbol]))
     at = integer(given.word_starts[lane]) + integer(given.reads[lane])
     if coder < rans.STATE_MIN and at < integer(given.word_starts[lane + 1]):
         coder = coder << 32 | integer(given.words[at])
         given.reads[lane] += 1
     given.coders[lane] = coder
+    return symbol
+
+
+@inlined
+def _next_joint(given: Lanes, joint: neural.Joint, lane: int) -> int:
+    """Decode a symbol with the joint freqs, and learn from it."""
+    symbol = _next(given, lane, joint.freqs, joint.sums)
     neural._learn_join(joint, symbol)
     return symbol
 
@@ -160,12 +165,14 @@ def _look(given: Lanes, before: I64Array, lane: int, position: int, bits: int) -
 
 
 @inlined
-def _take_high(given: Lanes, lane: int, position: int, corrections: Vector, bits: int) -> Vector:
+def _take_high(
+    given: Lanes, joints: neural.Joint, lane: int, position: int, corrections: Vector, bits: int
+) -> Vector:
     """Decode a high nibble; return the mixture's freqs of the low one."""
     static, weights, state = _static(given, lane), _weights(given, lane), _state(given, lane)
-    joint = _joint(given, lane)
+    joint = _joint(joints, lane, len(given.coders))
     neural._join(joint, load_i32(state.freqs, 0), corrections, 0)
-    symbol = _next(given, joint, lane)
+    symbol = _next_joint(given, joint, lane)
     rate = integer(static.mixer_rates[bit_length(position)])
     neural._take_high(static, weights, state, symbol, rate, bits)
     ngram._predict(static, weights, state, bits, 1, position)
@@ -174,15 +181,21 @@ def _take_high(given: Lanes, lane: int, position: int, corrections: Vector, bits
 
 @inlined
 def _take_low(
-    given: Lanes, lane: int, position: int, corrections: Vector, bits: int, match_shift: int
+    given: Lanes,
+    joints: neural.Joint,
+    lane: int,
+    position: int,
+    corrections: Vector,
+    bits: int,
+    match_shift: int,
 ) -> None:
     """Decode a low nibble, which completes a byte."""
     static, weights, state = _static(given, lane), _weights(given, lane), _state(given, lane)
-    joint = _joint(given, lane)
+    joint = _joint(joints, lane, len(given.coders))
     starts = given.text_starts
     text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
     neural._join(joint, load_i32(state.freqs, 0), corrections, 1)
-    byte = integer(state.chosen[ngram.HIGH]) << 4 | _next(given, joint, lane)
+    byte = integer(state.chosen[ngram.HIGH]) << 4 | _next_joint(given, joint, lane)
     text[position] = byte
     rate = integer(static.mixer_rates[bit_length(position)])
     neural._take_byte(static, weights, state, text, position, byte, rate, bits, match_shift)
@@ -197,7 +210,12 @@ def _end(given: Lanes) -> None:
 
 @kernel
 def decode(
-    given: Lanes, net: network.Network, hidden: network.Hidden, bits: int, match_shift: int
+    given: Lanes,
+    joint: neural.Joint,
+    net: network.Network,
+    hidden: network.Hidden,
+    bits: int,
+    match_shift: int,
 ) -> None:
     """Decode all lanes: the inverse of `neural.model` and `rans.encode`.
 
@@ -206,6 +224,8 @@ def decode(
     given : Lanes
         `texts` are written in full, the last byte of each apart; `reads` receives how many words of
         each were read, or rans.CORRUPT.
+    joint : neural.Joint
+        Of all lanes; changed.
     net : network.Network
     hidden : network.Hidden
         Scratch memory, of as many rows as there are lanes.
@@ -224,11 +244,11 @@ def decode(
         for lane in range(lanes):
             if _goes_on(given, lane, position):
                 corrections = network.high(net, hidden, lane)
-                freqs = _take_high(given, lane, position, corrections, bits)
+                freqs = _take_high(given, joint, lane, position, corrections, bits)
                 network.see(hidden, lane, freqs)
                 high = integer(_state(given, lane).chosen[ngram.HIGH])
                 corrections = network.low(net, hidden, lane, high)
-                _take_low(given, lane, position, corrections, bits, match_shift)
+                _take_low(given, joint, lane, position, corrections, bits, match_shift)
     _end(given)
 
 
@@ -259,7 +279,13 @@ def look(given: Lanes, before: I64Array, freqs: I32Array, position: int, bits: i
 
 @kernel
 def take_high(
-    given: Lanes, corrections: I32Array, freqs: I32Array, highs: I64Array, position: int, bits: int
+    given: Lanes,
+    joint: neural.Joint,
+    corrections: I32Array,
+    freqs: I32Array,
+    highs: I64Array,
+    position: int,
+    bits: int,
 ) -> None:
     """Decode the high nibbles, and ask the mixture about the low ones.
 
@@ -274,20 +300,25 @@ def take_high(
     """
     for lane in range(len(given.coders)):
         if _goes_on(given, lane, position):
-            found = _take_high(given, lane, position, load_i32(corrections, 16 * lane), bits)
+            found = _take_high(given, joint, lane, position, load_i32(corrections, 16 * lane), bits)
             store_i32(freqs, 16 * lane, found)
             highs[lane] = integer(_state(given, lane).chosen[ngram.HIGH])
 
 
 @kernel
 def take_low(
-    given: Lanes, corrections: I32Array, position: int, bits: int, match_shift: int
+    given: Lanes,
+    joint: neural.Joint,
+    corrections: I32Array,
+    position: int,
+    bits: int,
+    match_shift: int,
 ) -> None:
     """Decode the low nibbles with the network's corrections: int32, shape (lanes * 16,)."""
     for lane in range(len(given.coders)):
         if _goes_on(given, lane, position):
             found = load_i32(corrections, 16 * lane)
-            _take_low(given, lane, position, found, bits, match_shift)
+            _take_low(given, joint, lane, position, found, bits, match_shift)
 
 
 @kernel

@@ -10,7 +10,7 @@ and asked for, and the learning that follows hides the wait.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -173,8 +173,8 @@ def _find_static(static: Static, home: int, tag: int, hash_: int) -> tuple[int, 
 
 
 @inlined
-def _find_dynamic(static: Static, state: State, bits: int) -> tuple[Vector, int]:
-    """Find or take a row for each dynamic input.
+def _find_dynamic(static: Any, state: Any, bits: int) -> tuple[Vector, int]:
+    """Find or take a row for each of eight dynamic inputs: those of State, or of `blend.Blend`.
 
     Returns the counts, and 1 + the lane of the longest order that has one, or 0.
     """

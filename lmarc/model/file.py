@@ -15,12 +15,23 @@ import zstandard
 
 from lmarc.errors import ModelError
 
-__all__ = ["KIND_NEURAL", "KIND_NGRAM", "Section", "check", "kind_of", "pack", "sections", "unpack"]
+__all__ = [
+    "KIND_MULTISCALE",
+    "KIND_NEURAL",
+    "KIND_NGRAM",
+    "Section",
+    "check",
+    "kind_of",
+    "pack",
+    "sections",
+    "unpack",
+]
 
 MAGIC: Final = b"\x8dLMMOD\r\n"
 VERSION: Final = 1
 KIND_NGRAM: Final = 2
 KIND_NEURAL: Final = 3
+KIND_MULTISCALE: Final = 6
 HEADER: Final = struct.Struct("<8sHHI")  # Magic, Version, Kind, Section_Count
 SECTION: Final = struct.Struct("<16sQQ")  # Name, Stored_Size, Size
 MAX_SECTIONS: Final = 64

@@ -18,6 +18,7 @@ from lmarc.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lmarc.model import file
 
 if TYPE_CHECKING:
+    from lmarc.model.multiscale import MultiscaleModel
     from lmarc.model.neural import NeuralModel
     from lmarc.model.ngram import NgramModel
 
@@ -27,6 +28,7 @@ __all__ = [
     "ModelFile",
     "find_bytes",
     "locate",
+    "multiscale_model",
     "neural_model",
     "ngram_model",
     "require_base",
@@ -44,12 +46,20 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
     "cde102c53b900389d2f92022000d16f92c194ec8ff56fa420efd462171b96702": "lmarc-neural-1.lmmodel",
+    "9c42a8b7090258f817c0408486e45d82495a401e0eae8c89879a16252ee9be87": (
+        "lmarc-multiscale-1.lmmodel"
+    ),
 }
 DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")
 DEFAULT_NEURAL: Final = next(
     (sha256 for sha256, name in SHIPPED.items() if name.startswith("lmarc-neural")), ""
 )
-_DEFAULTS: Final = {"ngram": DEFAULT_NGRAM, "neural": DEFAULT_NEURAL}
+DEFAULT_MULTISCALE: Final = next(
+    (sha256 for sha256, name in SHIPPED.items() if name.startswith("lmarc-multiscale")), ""
+)
+_DEFAULTS: Final = {
+    "ngram": DEFAULT_NGRAM, "neural": DEFAULT_NEURAL, "multiscale": DEFAULT_MULTISCALE,
+}  # fmt: skip
 
 _LOCK = threading.Lock()
 
@@ -228,30 +238,74 @@ def neural_model(
     return model
 
 
-def shipped_base(sha256: bytes, path: str | None = None) -> ModelFile | None:
-    """Return the n-gram model that a neural model names, if it ships with this installation."""
-    from lmarc.model.neural import base_of
+def multiscale_model(
+    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+) -> MultiscaleModel:
+    """Return the multi-scale model with this SHA-256, parsed once per process; as `ngram_model`.
 
-    sections = file.unpack(find_bytes(sha256, path), file.KIND_NEURAL)
-    digest, inside = base_of(sections)
-    if inside is not None or digest.hex() not in SHIPPED:
-        return None
-    return ModelFile(digest, shipped_path(digest.hex()).stat().st_size, None)
+    The model below is inside, or found by its own SHA-256.
+    """
+    from lmarc.model.multiscale import MultiscaleModel, below
+
+    with _LOCK:
+        known = _PARSED_MULTISCALE.get(sha256)
+    if known is None:
+        content = data if data is not None else _find_once(sha256, path)
+        sections = file.unpack(content, file.KIND_MULTISCALE)
+        digest, inside, units = below(sections)
+        base = neural_model(digest, inside) if any(units) else ngram_model(digest, inside)
+        known = (MultiscaleModel.parse(sections, base), len(content))
+        with _LOCK:
+            known = _PARSED_MULTISCALE.setdefault(sha256, known)
+    model, found = known
+    if size is not None and size != found:
+        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    return model
+
+
+def _below(data: bytes) -> tuple[bytes, bytes | None] | None:
+    """Return digest and, if it is inside, file of the model below the one in `data`, if any."""
+    kind = file.kind_of(data)
+    if kind == file.KIND_NEURAL:
+        from lmarc.model.neural import base_of
+
+        return base_of(file.unpack(data, kind))
+    if kind == file.KIND_MULTISCALE:
+        from lmarc.model.multiscale import below
+
+        return below(file.unpack(data, kind))[:2]
+    return None
+
+
+def shipped_base(sha256: bytes, path: str | None = None) -> ModelFile | None:
+    """Return the n-gram model at the bottom of a model, if it ships with this installation."""
+    data = find_bytes(sha256, path)
+    while (found := _below(data)) is not None:
+        digest, inside = found
+        name = SHIPPED.get(digest.hex(), "")
+        if name.startswith("lmarc-ngram"):
+            return ModelFile(digest, shipped_path(digest.hex()).stat().st_size, None)
+        if inside is None and not name:
+            return None
+        data = find_bytes(digest) if inside is None else inside
+    return None
 
 
 def require_base(data: bytes) -> None:
-    """Raise ModelError unless a neural model holds the n-gram model that it corrects, or ships it.
+    """Raise ModelError unless all models below the one in `data` are inside, or ship.
 
     What ships every installation has, for ever.
     """
-    from lmarc.model.neural import base_of
-
-    digest, inside = base_of(file.unpack(data, file.KIND_NEURAL))
-    if inside is None and digest.hex() not in SHIPPED:
-        raise ModelError(
-            f"this neural model names its n-gram model {digest.hex()} and does not hold it, so an "
-            "archive that embeds it could not be read alone; embed one trained with --ngram"
-        )
+    while (found := _below(data)) is not None:
+        digest, inside = found
+        if inside is None:
+            if digest.hex() not in SHIPPED:
+                raise ModelError(
+                    f"this model is on top of model {digest.hex()} and does not hold it, so an "
+                    "archive that embeds it could not be read alone; embed one that holds it"
+                )
+            return
+        data = inside
 
 
 def _find_once(sha256: bytes, path: str | None) -> bytes:
@@ -269,4 +323,5 @@ def _find_once(sha256: bytes, path: str | None) -> bytes:
 
 _PARSED: Final[dict[bytes, tuple[NgramModel, int]]] = {}
 _PARSED_NEURAL: Final[dict[bytes, tuple[NeuralModel, int]]] = {}
+_PARSED_MULTISCALE: Final[dict[bytes, tuple[MultiscaleModel, int]]] = {}
 _MISSING: Final[dict[tuple[bytes, str | None, str | None], tuple[float, ModelError]]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lmarc.codec import neural, ngram
+from lmarc.codec import multiscale, neural, ngram
+from lmarc.codec.jobs import TOGETHER
 from lmarc.errors import CorruptError, ModelError
 from lmarc.kernels.ngram import N_DYNAMIC, N_STATIC
 from lmarc.model import file, registry
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.data import documents, files
@@ -90,6 +93,20 @@ class _Ngram:
         return [ngram.decompress_with(self._model, *payload) for payload in payloads]
 
 
+class _Multiscale:
+    def __init__(self, model: MultiscaleModel) -> None:
+        self._model = model
+        # The blend is a mixture as large as the other.
+        self.multiply_adds = 2 * MIXTURE_PRODUCTS + model.multiply_adds
+
+    def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
+        profile = ngram.choose_profile(self._model.ngram, content)
+        return profile, multiscale.model_steps(self._model, content, profile)
+
+    def decompress(self, payloads: list[tuple[bytes | memoryview, int]]) -> list[bytes]:
+        return _whole(multiscale.decompress_together(self._model, payloads))
+
+
 class _Neural:
     def __init__(self, model: NeuralModel) -> None:
         self._model = model
@@ -100,12 +117,16 @@ class _Neural:
         return profile, neural.model_steps(self._model, content, profile, self._model.joint())
 
     def decompress(self, payloads: list[tuple[bytes | memoryview, int]]) -> list[bytes]:
-        contents = []
-        for content in neural.decompress_together(self._model, payloads):
-            if isinstance(content, CorruptError):
-                raise content
-            contents.append(content)
-        return contents
+        return _whole(neural.decompress_together(self._model, payloads))
+
+
+def _whole(found: Sequence[bytes | CorruptError]) -> list[bytes]:
+    contents = []
+    for content in found:
+        if isinstance(content, CorruptError):
+            raise content
+        contents.append(content)
+    return contents
 
 
 def load(name: str) -> tuple[Evaluator, int]:
@@ -114,7 +135,7 @@ def load(name: str) -> tuple[Evaluator, int]:
     Parameters
     ----------
     name : str
-        A file, or 'ngram' or 'neural' for the models that come with lmarc.
+        A file, or 'ngram', 'neural' or 'multiscale' for the models that come with lmarc.
 
     Raises
     ------
@@ -124,7 +145,7 @@ def load(name: str) -> tuple[Evaluator, int]:
         When there is no such file.
     """
     path = Path(name)
-    if not path.exists() and name in ("ngram", "neural"):
+    if not path.exists() and name in ("ngram", "neural", "multiscale"):
         path = registry.shipped_path(registry.shipped(name).hex())
     data = path.read_bytes()
     kind = file.kind_of(data)
@@ -134,7 +155,10 @@ def load(name: str) -> tuple[Evaluator, int]:
         sections = file.unpack(data, kind)
         base = registry.ngram_model(*base_of(sections))
         return _Neural(NeuralModel.parse(sections, base)), len(data)
-    raise ModelError(f"{name} is a model of kind {kind}, expected one that codes text: 2 or 3")
+    if kind == file.KIND_MULTISCALE:
+        digest = hashlib.sha256(data).digest()
+        return _Multiscale(registry.multiscale_model(digest, data)), len(data)
+    raise ModelError(f"{name} is a model of kind {kind}, expected one that codes text: 2, 3 or 6")
 
 
 def evaluate(
@@ -164,8 +188,8 @@ def evaluate(
     for name, text in texts.items():
         found = Evaluated(name)
         # As many as a decoder takes together.
-        for start in range(0, len(text), chunk_size * neural.TOGETHER):
-            part = text[start : start + chunk_size * neural.TOGETHER]
+        for start in range(0, len(text), chunk_size * TOGETHER):
+            part = text[start : start + chunk_size * TOGETHER]
             chunks = [part[at : at + chunk_size] for at in range(0, len(part), chunk_size)]
             _evaluate_chunks(model, chunks, found)
             report(name, found.size)

@@ -15,32 +15,19 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lmarc.codec.ngram import choose_profile, table_bits
+from lmarc.codec.neural import mixture_freqs
+from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
-from lmarc.kernels import distributions
-from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.model.ngram import NgramModel
 
-__all__ = ["Batch", "Feed", "mixture_freqs"]
+__all__ = ["Batch", "Feed"]
 
 Array = npt.NDArray[Any]
 CHUNK: Final = 65536  # bytes
 
 
-def mixture_freqs(model: NgramModel, content: bytes) -> Array:
-    """Return the mixture's freqs over `content`: uint16, shape (size, 2, 16)."""
-    profile = choose_profile(model, content)
-    bits, match_bits = table_bits(len(content))
-    freqs = np.empty((len(content), 2, 16), np.uint16)
-    distributions.record(
-        model.static(profile),
-        model.weights(profile),
-        thread_scratch().state(bits, match_bits),
-        np.frombuffer(content + b"\0", np.uint8),
-        bits,
-        32 - match_bits,
-        freqs.reshape(-1),
-    )
-    return freqs
+def _freqs_of(model: NgramModel, content: bytes) -> Array:
+    return mixture_freqs(model, content, choose_profile(model, content))
 
 
 class Batch(NamedTuple):
@@ -149,7 +136,7 @@ class Feed:
         waiting: deque[_Chunk] = deque()
 
         def ask(chunk: _Chunk) -> _Chunk:
-            chunk.freqs = self._executor.submit(mixture_freqs, self._model, chunk.text)
+            chunk.freqs = self._executor.submit(_freqs_of, self._model, chunk.text)
             return chunk
 
         def take() -> _Chunk:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lmarc.codec import device, neural, vectors
-from lmarc.codec.neural_torch import EXACT_INPUTS, TorchNetwork, corrections_of
+from lmarc.codec.neural_torch import EXACT_INPUTS, TorchNetwork, scores_of
 from lmarc.model.neural import NeuralModel
 from tests import naive_neural
 
@@ -38,7 +38,7 @@ def test_every_correction_is_the_plain_one(units: tuple[int, int], exponents: in
     model = naive_neural.random_network(3, *units, **given)
     content = vectors.prose("torch", 9)
     freqs = np.random.default_rng(2).integers(1, 65_000, (len(content), 2, 16)).astype(np.uint16)
-    found = corrections_of(TorchNetwork(model, "cpu"), content, freqs)
+    found, _ = scores_of(TorchNetwork(model, "cpu"), content, freqs)
     assert found.tolist() == plain(model, content, freqs)
 
 
@@ -46,20 +46,22 @@ def test_the_state_goes_on_between_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     network = TorchNetwork(vectors.small_network(), "cpu")
     content = vectors.records("torch", 300)
     freqs = np.random.default_rng(2).integers(1, 65_000, (300, 2, 16)).astype(np.uint16)
-    whole = corrections_of(network, content, freqs)
+    whole, outs = scores_of(network, content, freqs)
     monkeypatch.setattr("lmarc.codec.neural_torch.ALONG", 64)
-    assert (corrections_of(network, content, freqs) == whole).all()
-    assert corrections_of(network, b"", freqs[:0]).shape == (0, 2, 16)
+    parts, out_parts = scores_of(network, content, freqs)
+    assert (parts == whole).all()
+    assert (out_parts == outs).all()
+    assert [part.shape for part in scores_of(network, b"", freqs[:0])] == [(0, 2, 16), (0, 16)]
 
 
 def test_products_do_not_depend_on_the_precision_that_is_allowed() -> None:
     network = TorchNetwork(vectors.small_network(), "cpu")
     content, before = vectors.noise("torch", 200), torch.get_float32_matmul_precision()
     freqs = np.random.default_rng(2).integers(1, 65_000, (200, 2, 16)).astype(np.uint16)
-    expected = corrections_of(network, content, freqs)
+    expected, _ = scores_of(network, content, freqs)
     try:
         torch.set_float32_matmul_precision("medium")
-        assert (corrections_of(network, content, freqs) == expected).all()
+        assert (scores_of(network, content, freqs)[0] == expected).all()
     finally:
         torch.set_float32_matmul_precision(before)
 

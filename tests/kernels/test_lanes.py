@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmarc.codec import neural, vectors
+from lmarc.codec.jobs import Job, joined, lanes_of
 from lmarc.codec.ngram import parse_payload
 from lmarc.kernels import rans
 from lmarc.kernels._jit import kernel
@@ -53,9 +54,16 @@ def read_by(contents: list[bytes], damage: dict[int, Any]) -> list[tuple[int, in
     for number, content in enumerate(contents):
         profile, words = parse_payload(neural.compress_with(model, content), model.ngram)
         words = damage.get(number, lambda given: given)(words)
-        jobs.append(neural._Job(number, profile, words, len(content)))
-    given = neural._lanes(model, (11, 13), jobs)
-    decode(given, model.network, model.hidden(len(jobs)), 11, 32 - 13)
+        jobs.append(Job(number, profile, words, len(content)))
+    given = lanes_of(model.ngram, (11, 13), jobs)
+    decode(
+        given,
+        joined([model.joint() for _ in jobs]),
+        model.network,
+        model.hidden(len(jobs)),
+        11,
+        32 - 13,
+    )
     starts = given.text_starts
     return [
         (read, len(job.words), given.texts[start : start + job.size].tobytes() == content)

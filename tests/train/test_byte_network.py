@@ -6,19 +6,19 @@ import numpy as np
 import torch
 
 from lmarc.codec import vectors
-from lmarc.codec.neural import model_steps
+from lmarc.codec.neural import mixture_freqs, model_steps
 from lmarc.codec.ngram import choose_profile
 from lmarc.kernels import ngram
 from lmarc.train.byte_network import ByteNetwork, Shape, dyadic
 from lmarc.train.export import export
-from lmarc.train.feed import mixture_freqs
 
 
 def inputs(content: bytes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     text = torch.tensor(list(content))
     padded = torch.cat([torch.zeros(2, dtype=torch.int64), text])
     before = torch.stack([padded[1:-1], padded[:-2]], 1)
-    freqs = mixture_freqs(vectors.small_model(), content).astype(np.float32)
+    model = vectors.small_model()
+    freqs = mixture_freqs(model, content, choose_profile(model, content)).astype(np.float32)
     return before[None], text[None], torch.from_numpy(freqs)[None]
 
 

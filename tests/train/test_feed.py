@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from lmarc.codec import vectors
+from lmarc.codec.neural import mixture_freqs
+from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
-from lmarc.train.feed import CHUNK, Batch, Feed, mixture_freqs
+from lmarc.train.feed import CHUNK, Batch, Feed
 
 TEXTS = {"a": vectors.prose("a", 3 * CHUNK), "b": vectors.records("b", CHUNK)}
 
@@ -76,7 +78,9 @@ def test_freqs_belong_to_the_text() -> None:
     row = batch.text[0].astype(np.uint8).tobytes()
     domain = next(text for text in TEXTS.values() if row in text)
     start = domain.index(row) // CHUNK * CHUNK
-    freqs = mixture_freqs(vectors.small_model(), domain[start : start + CHUNK])
+    chunk = domain[start : start + CHUNK]
+    model = vectors.small_model()
+    freqs = mixture_freqs(model, chunk, choose_profile(model, chunk))
     at = domain.index(row) - start
     assert (batch.freqs[0] == freqs[at : at + 8192]).all()
 

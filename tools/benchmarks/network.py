@@ -18,6 +18,7 @@ import numpy as np
 from lmarc.cli import options as units
 from lmarc.codec import neural, ngram
 from lmarc.codec.base import CodecNumber, ModelKind
+from lmarc.codec.jobs import TOGETHER
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import thread_scratch
@@ -137,7 +138,7 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
     payload = neural.compress_with(model, chunk)
     freqs = np.full(16, 4096, np.int32)
     size, rows = len(chunk), neural.ALONG
-    along, together = model.hidden(rows), model.hidden(neural.TOGETHER)
+    along, together = model.hidden(rows), model.hidden(TOGETHER)
     n1, n2 = model.units
     outputs = 2 * n1 + 3 * n2 + 16
     see, inner = _network.Products(outputs, 16, rows), _network.Products(3 * n2, n1, rows)
@@ -151,7 +152,7 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
         "mixture": lambda _: ngram.model_steps(model.ngram, chunk, choice, thread_scratch()),
         "network": lambda _: _network.walk(model.network, along, rows, 1, size // rows, freqs),
         "network, four chunks": lambda _: _network.walk(
-            model.network, together, neural.TOGETHER, 0, size // neural.TOGETHER, freqs
+            model.network, together, TOGETHER, 0, size // TOGETHER, freqs
         ),
         "products": large,
         "peak": lambda _: small.run(100 * size // rows // 16),
@@ -159,13 +160,13 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
         "coding": lambda _: neural.compress_with(model, chunk),
         "decoding": lambda _: neural.decompress_with(model, payload, size),
         "decoding, four chunks": lambda _: neural.decompress_together(
-            model, [(payload, size)] * neural.TOGETHER
+            model, [(payload, size)] * TOGETHER
         ),
     }
     timed = {name: Timed(action, 1) for name, action in actions.items()}
     alternate(repeats + 1, *timed.values())
     taken = {name: one.nanoseconds(size) for name, one in timed.items()}
-    taken["decoding, four chunks"] /= neural.TOGETHER
+    taken["decoding, four chunks"] /= TOGETHER
     other = taken["step"] - taken["mixture"] - taken["network"]
     lines: list[tuple[str, float]] = [
         ("products of the network", taken["products"]),

@@ -1,0 +1,110 @@
+"""`lmarc train multiscale`: train what the multi-scale codec's chunks start from."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from lmarc.cli import options
+from lmarc.cli.render import Steps, json_line, size
+
+__all__ = ["add_arguments", "run"]
+
+_STEPS: Final = 3  # reading, learning, measuring
+_HELD_OUT: Final = 2_000_000  # bytes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a folder, text file, .parquet, .jsonl or .lmarc to learn from",
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="the file to write")
+    parser.add_argument(
+        "--below",
+        default="neural",
+        metavar="MODEL",
+        help="the model to blend, a network or an n-gram model, which goes into the file; "
+        "'neural' or 'ngram' for those that come with lmarc, which are named and not inside "
+        "(default: neural)",
+    )
+    parser.add_argument(
+        "--train-text",
+        type=options.size,
+        default=10_000_000,
+        metavar="SIZE",
+        help="learn from this much text, of every domain alike (default: 10MB)",
+    )
+    options.add_text_fields(parser)
+    parser.add_argument(
+        "--max-text",
+        type=options.size,
+        default=1_000_000_000,
+        metavar="SIZE",
+        help="read no more text than this (default: 1GB)",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Learn, write the model, and code text that was held out."""
+    output = Path(arguments.output)
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
+    start = time.monotonic()
+    with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
+        steps.begin("reading text")
+        from lmarc.train.blending import held_out_bits, model_below, train_multiscale
+        from lmarc.train.data import documents, gather
+
+        base, inside = model_below(arguments.below)
+        corpus = gather(
+            documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
+        )
+        steps.done(f"read {size(corpus.size)} of text")
+
+        def told(done: int, total: int) -> None:
+            steps.begin(f"learning from piece {done} of {total}")
+
+        data = train_multiscale(corpus, base, inside, arguments.train_text, progress=told)
+        temporary = output.with_name(output.name + ".partial")
+        temporary.write_bytes(data)
+        os.replace(temporary, output)
+        steps.done("learnt")
+        steps.begin("coding text that was held out")
+        without, joint, count = held_out_bits(data, base, corpus, _HELD_OUT)
+        steps.done("measured")
+    sha256 = hashlib.sha256(data).hexdigest()
+    document = {
+        "command": "train",
+        "kind": "multiscale",
+        "model": arguments.output,
+        "size": len(data),
+        "sha256": sha256,
+        "training_size": corpus.size,
+        "held_out_size": count,
+        "bits_per_byte": round(joint, 4) if count else None,
+        "mixture_bits_per_byte": round(without, 4) if count else None,
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    if arguments.json:
+        sys.stdout.write(json_line(document))
+    elif not arguments.quiet:
+        sys.stdout.write(f"{arguments.output}: {len(data):,} bytes, SHA-256 {sha256}\n")
+        sys.stdout.write(
+            f"held out: {joint:.3f} bits per byte of {size(count)}, {without:.3f} by the n-gram "
+            "mixture alone\n"
+            if count
+            else "held out: nothing, the text is too short for that\n"
+        )
+    return 0

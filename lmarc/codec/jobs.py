@@ -1,0 +1,124 @@
+"""Decoding the payloads of several chunks together: what the codecs with networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lmarc.codec.device import device
+from lmarc.codec.ngram import parse_payload, table_bits
+from lmarc.errors import CorruptError
+from lmarc.kernels import lanes
+from lmarc.model.ngram import NgramModel, aligned, thread_scratch
+
+__all__ = ["Job", "decode_jobs", "joined", "lanes_of"]
+
+TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
+TOGETHER_ELSEWHERE: Final = 64  # and through PyTorch
+
+U32 = npt.NDArray[np.uint32]
+T = TypeVar("T", bound=tuple[npt.NDArray[Any], ...])
+
+
+class Job(NamedTuple):
+    """A payload to decode."""
+
+    number: int  # its place among those that were asked for
+    profile: int
+    words: U32
+    size: int  # bytes of content
+
+
+def decode_jobs(
+    name: str,
+    model: NgramModel,
+    payloads: Sequence[tuple[bytes | memoryview, int]],
+    decode: Callable[[lanes.Lanes, tuple[int, int], Sequence[Job]], None],
+) -> list[bytes | CorruptError]:
+    """Return the contents of payloads and their sizes, an error where there is none.
+
+    Those that need tables of the same size are decoded some at a time.
+
+    Parameters
+    ----------
+    name : str
+        The codec's, for errors.
+    model : NgramModel
+    payloads : sequence of (bytes, int)
+    decode : callable
+        Decodes prepared lanes; gets the bits of their tables, and the jobs that they are for.
+    """
+    contents: list[bytes | CorruptError] = [CorruptError("")] * len(payloads)
+    parsed: dict[tuple[int, int], list[Job]] = {}
+    for number, (payload, content_size) in enumerate(payloads):
+        try:
+            profile, words = parse_payload(payload, model)
+        except CorruptError as exc:
+            contents[number] = exc
+            continue
+        job = Job(number, profile, words, content_size)
+        parsed.setdefault(table_bits(content_size), []).append(job)
+    together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
+    for tables, jobs in parsed.items():
+        for first in range(0, len(jobs), together):
+            some = jobs[first : first + together]
+            given = lanes_of(model, tables, some)
+            decode(given, tables, some)
+            for job, content in _contents(given, some):
+                contents[job.number] = (
+                    content
+                    if content is not None
+                    else CorruptError(
+                        f"{name} payload of {len(payloads[job.number][0])} bytes does not decode "
+                        f"to {job.size} bytes"
+                    )
+                )
+    return contents
+
+
+def _contents(given: lanes.Lanes, jobs: Sequence[Job]) -> Iterator[tuple[Job, bytes | None]]:
+    """Yield what was decoded; None for a payload that is not sound."""
+    starts, reads = given.text_starts.tolist(), given.reads.tolist()
+    for job, start, read in zip(jobs, starts[:-1], reads, strict=True):
+        sound = read == len(job.words)
+        yield job, given.texts[start : start + job.size].tobytes() if sound else None
+
+
+def lanes_of(model: NgramModel, tables: tuple[int, int], jobs: Sequence[Job]) -> lanes.Lanes:
+    """Return lanes for some jobs, whose tables have `tables` bits."""
+    count = len(jobs)
+    statics = [model.static(job.profile) for job in jobs]
+    own = ("rates", "limits", "mixer_rates")
+    return lanes.Lanes(
+        static=statics[0]._replace(
+            **{name: _concatenated([getattr(one, name) for one in statics]) for name in own}
+        ),
+        weights=joined([model.weights(job.profile) for job in jobs]),
+        state=thread_scratch().state(*tables, count),
+        words=np.concatenate([job.words for job in jobs]),
+        word_starts=_starts([len(job.words) for job in jobs]),
+        texts=np.zeros(sum(job.size + 1 for job in jobs), np.uint8),
+        text_starts=_starts([job.size + 1 for job in jobs]),
+        coders=np.zeros(count, np.int64),
+        reads=np.zeros(count, np.int64),
+    )
+
+
+def joined(each: Sequence[T]) -> T:
+    """Return the fields of all lanes, each lane's one after the other's."""
+    kind: Any = type(each[0])
+    whole: T = kind(*(_concatenated(arrays) for arrays in zip(*each, strict=True)))
+    return whole
+
+
+def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    memory = aligned(sum(array.size for array in arrays), arrays[0].dtype)
+    np.concatenate(arrays, out=memory)
+    return memory
+
+
+def _starts(sizes: Sequence[int]) -> npt.NDArray[np.int64]:
+    return np.cumsum([0, *sizes]).astype(np.int64)

@@ -1,0 +1,207 @@
+"""The multi-scale codec: n-gram mixture and byte network, blended with contexts of larger scales.
+
+spec/v1/multiscale.md. A payload is that of the n-gram codec: the profile's number, the state, the
+words. Encoder and decoder run the same step function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.codec.device import device
+from lmarc.codec.jobs import Job, decode_jobs, joined
+from lmarc.codec.neural import ALONG, TRIAL, elsewhere, mixture_freqs
+from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
+from lmarc.codec.ngram import model_steps as mixture_steps
+from lmarc.errors import CorruptError
+from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes, ngram
+from lmarc.model import registry
+from lmarc.model.multiscale import MultiscaleModel, blend_scratch
+from lmarc.model.ngram import thread_scratch
+
+__all__ = [
+    "CODEC", "MultiscaleCodec", "compress_either", "compress_with", "decompress_together",
+    "decompress_with", "model_steps",
+]  # fmt: skip
+
+U32 = npt.NDArray[np.uint32]
+
+
+class MultiscaleCodec:
+    """Codec 6. Safe to share between threads."""
+
+    number: Final = int(CodecNumber.MULTISCALE)
+    name: Final = "multiscale"
+    model_kind: Final = int(ModelKind.MULTISCALE)
+
+    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
+        """Return the payload of `content` with `model`, the shipped one if None."""
+        return compress_with(_model_of(model), content)
+
+    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
+        """Return the shorter payload of `content`, and its codec: this one or the n-gram codec."""
+        return compress_either(_model_of(model), content)
+
+    def decompress(
+        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
+    ) -> bytes:
+        """Return exactly `content_size` bytes, or raise CorruptError."""
+        return decompress_with(_model_of(model), payload, content_size)
+
+    def decompress_together(
+        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
+    ) -> Sequence[bytes | CorruptError]:
+        """Return the content of each payload, given with its size, or why it has none."""
+        return decompress_together(_model_of(model), payloads)
+
+
+def compress_with(model: MultiscaleModel, content: bytes) -> bytes:
+    """Return the payload of `content`."""
+    profile = choose_profile(model.ngram, content)
+    return pack_payload(profile, model_steps(model, content, profile))
+
+
+def compress_either(model: MultiscaleModel, content: bytes) -> tuple[CodecNumber, bytes]:
+    """Return the shorter payload of `content`: this codec's or, without the blend, codec 3's.
+
+    The mixture is asked anyway, so the other payload costs nothing; a blend that has only lost by
+    its TRIAL-th byte is not asked for more.
+    """
+    profile = choose_profile(model.ngram, content)
+    alone = np.empty(2 * len(content), np.uint32)
+    weights = model.weights(profile)
+    steps, known = _walk(model, content, profile, weights, alone, TRIAL)
+    if known < len(content):
+        alone = mixture_steps(model.ngram, content, profile, thread_scratch())
+    elif ngram.cost(steps) <= ngram.cost(alone):
+        return CodecNumber.MULTISCALE, pack_payload(profile, steps)
+    return CodecNumber.NGRAM, pack_payload(profile, alone)
+
+
+def decompress_with(
+    model: MultiscaleModel, payload: bytes | memoryview, content_size: int
+) -> bytes:
+    """Return exactly `content_size` bytes, or raise CorruptError."""
+    (content,) = decompress_together(model, [(payload, content_size)])
+    if isinstance(content, CorruptError):
+        raise content
+    return content
+
+
+def decompress_together(
+    model: MultiscaleModel, payloads: Sequence[tuple[bytes | memoryview, int]]
+) -> list[bytes | CorruptError]:
+    """Return the contents of payloads and their sizes, an error where there is none."""
+
+    def decode(given: lanes.Lanes, tables: tuple[int, int], jobs: Sequence[Job]) -> None:
+        bits, match_bits = tables
+        count = len(jobs)
+        blends = multiscale_lanes.Blends(
+            joined([model.tables(job.profile) for job in jobs]),
+            joined([model.weights(job.profile) for job in jobs]),
+            blend_scratch(bits, model.units[1], count, 1),
+        )
+        where = device()
+        if where == "cpu" or model.neural is None:
+            hidden = model.hidden(count)
+            multiscale_lanes.decode(given, blends, model.network, hidden, bits, 32 - match_bits)
+        else:
+            from lmarc.codec import neural_torch
+
+            net = elsewhere(model.neural, where)
+            neural_torch.decode_blended(net, given, blends, bits, 32 - match_bits)
+
+    return decode_jobs("multi-scale", model.ngram, payloads, decode)
+
+
+def model_steps(
+    model: MultiscaleModel, content: bytes, profile: int, weights: blend.Weights | None = None
+) -> U32:
+    """Return `cumfreq << 16 | freq` of each symbol of `content`: uint32, shape (2 * size,).
+
+    `weights`, the profile's if None, learn as the chunk goes.
+    """
+    alone = np.empty(2 * len(content), np.uint32)
+    weights = weights or model.weights(profile)
+    return _walk(model, content, profile, weights, alone, 0)[0]
+
+
+def _walk(
+    model: MultiscaleModel,
+    content: bytes,
+    profile: int,
+    weights: blend.Weights,
+    alone: U32,
+    trial: int,
+) -> tuple[U32, int]:
+    """Return the steps, and how many bytes the blend was asked about; fill `alone`."""
+    where = device()
+    if where != "cpu" and model.neural is not None:
+        return _walk_elsewhere(model, where, content, profile, weights, alone), len(content)
+    bits, match_bits = table_bits(len(content))
+    steps = np.empty(2 * len(content), np.uint32)
+    known = multiscale.model(
+        model.ngram.static(profile),
+        model.ngram.weights(profile),
+        thread_scratch().state(bits, match_bits),
+        model.network,
+        model.hidden(ALONG),
+        model.tables(profile),
+        weights,
+        blend_scratch(bits, model.units[1], 1, ALONG),
+        np.frombuffer(content + b"\0", np.uint8),
+        bits,
+        32 - match_bits,
+        np.empty(ALONG * 2 * 16, np.uint16),
+        steps,
+        alone,
+        trial,
+    )
+    return steps, known
+
+
+def _walk_elsewhere(
+    model: MultiscaleModel,
+    where: str,
+    content: bytes,
+    profile: int,
+    weights: blend.Weights,
+    alone: U32,
+) -> U32:
+    """Do what `_walk` does, with the network in PyTorch."""
+    from lmarc.codec.neural_torch import scores_of
+
+    assert model.neural is not None
+    freqs = mixture_freqs(model.ngram, content, profile, alone)
+    corrections, outs = scores_of(elsewhere(model.neural, where), content, freqs)
+    bits, match_bits = table_bits(len(content))
+    state = thread_scratch().state(bits, match_bits)
+    steps = np.empty(2 * len(content), np.uint32)
+    multiscale.blend_along(
+        model.tables(profile),
+        weights,
+        blend_scratch(bits, model.units[1], 1, ALONG),
+        state.cursor,
+        state.fields,
+        np.frombuffer(content + b"\0", np.uint8),
+        freqs.reshape(-1),
+        corrections.reshape(-1),
+        outs.reshape(-1).view(np.int32),
+        bits,
+        steps,
+    )
+    return steps
+
+
+def _model_of(model: ModelRef | None) -> MultiscaleModel:
+    if model is None:
+        return registry.multiscale_model(registry.shipped("multiscale"))
+    return registry.multiscale_model(model.sha256, model.data, model.path, model.size)
+
+
+CODEC: Final = MultiscaleCodec()

@@ -1,0 +1,284 @@
+"""Decoding several chunks of the multi-scale coder, a byte of each at a time.
+
+spec/v1/multiscale.md is the authority.  As `kernels.lanes`, with a blend in the place of the two
+joining weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import blend as blending
+from . import lanes, multiscale, network, neural, ngram, shapes
+from ._jit import I32Array, I64Array, inlined, integer, kernel
+from ._vector import bit_length, load_i32, store_i32
+from ._views import part, view
+
+if TYPE_CHECKING:
+    from ._vector_plain import Vector
+
+
+class Blends(NamedTuple):
+    """What the blends of some lanes need: the fields hold all lanes."""
+
+    tables: blending.Tables
+    weights: blending.Weights
+    blend: blending.Blend
+
+
+@inlined
+def _tables(blends: Blends, lane: int, count: int) -> blending.Tables:
+    all_ = blends.tables
+    return blending.Tables(
+        part(all_.rates, lane, count),
+        part(all_.limits, lane, count),
+        part(all_.blend_rates, lane, count),
+        part(all_.head_rates, lane, count),
+    )
+
+
+@inlined
+def _weights(blends: Blends, lane: int, count: int) -> blending.Weights:
+    all_ = blends.weights
+    return blending.Weights(
+        part(all_.sures, lane, count),
+        part(all_.bytes, lane, count),
+        part(all_.confidences, lane, count),
+    )
+
+
+@inlined
+def _blend(blends: Blends, lane: int, count: int) -> blending.Blend:
+    all_ = blends.blend
+    return blending.Blend(
+        part(all_.rows, lane, count),
+        part(all_.metas, lane, count),
+        part(all_.shape, lane, count),
+        part(all_.keys, lane, count),
+        part(all_.hashes, lane, count),
+        part(all_.lines, lane, count),
+        part(all_.inputs, lane, count),
+        part(all_.freqs, lane, count),
+        part(all_.sums, lane, count),
+        part(all_.shares, lane, count),
+        part(all_.weights, lane, count),
+        part(all_.at, lane, count),
+        part(all_.sources, lane, count),
+        part(all_.counts, lane, count),
+        part(all_.confidences, lane, count),
+        part(all_.trust, lane, count),
+        part(all_.scratch, lane, count),
+        part(all_.chosen, lane, count),
+        part(all_.head, lane, count),
+        part(all_.head_pairs, lane, count),
+    )
+
+
+@inlined
+def _begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> int:
+    """Start all lanes; return the bytes of the longest."""
+    count = len(given.coders)
+    for lane in range(count):
+        blend = _blend(blends, lane, count)
+        blending.start_chunk(blend)
+    longest = lanes._begin(given, bits, match_shift)
+    for lane in range(count):
+        if lanes._goes_on(given, lane, 0):
+            _ask(given, _blend(blends, lane, count), lane, 0, bits)
+    return longest
+
+
+@inlined
+def _ask(given: lanes.Lanes, blend: blending.Blend, lane: int, position: int, bits: int) -> None:
+    """Ask for the rows of the byte at `position`."""
+    starts = given.text_starts
+    text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
+    cursor = lanes._state(given, lane).cursor
+    shapes.compute_keys(blend.shape, cursor, text, position, blend.keys, 0)
+    blending.ask(blend, 0, 0, bits)
+
+
+@inlined
+def _take_high(
+    given: lanes.Lanes,
+    blends: Blends,
+    lane: int,
+    position: int,
+    last: int,
+    corrections: Vector,
+    pairs: I32Array,
+    pair: int,
+    n_pairs: int,
+    bits: int,
+) -> Vector:
+    """Decode a high nibble; return the mixture's freqs of the low one."""
+    static, weights = lanes._static(given, lane), lanes._weights(given, lane)
+    state = lanes._state(given, lane)
+    count = len(given.coders)
+    tables, blend_weights = _tables(blends, lane, count), _weights(blends, lane, count)
+    blend = _blend(blends, lane, count)
+    freqs = load_i32(state.freqs, 0)
+    multiscale.blend_high(
+        tables, blend_weights, blend, freqs, corrections, last, pairs, pair, n_pairs, bits
+    )
+    symbol = lanes._next(given, lane, blend.freqs, blend.sums)
+    rate = integer(static.mixer_rates[bit_length(position)])
+    neural._take_high(static, weights, state, symbol, rate, bits)
+    blending.ask(blend, 0, 1 + symbol, bits)
+    rate = integer(tables.blend_rates[bit_length(position)])
+    blending.learn(tables, blend_weights, blend, symbol, rate, 0, pairs, pair, n_pairs)
+    ngram._predict(static, weights, state, bits, 1, position)
+    return load_i32(state.freqs, 0)
+
+
+@inlined
+def _take_low(
+    given: lanes.Lanes,
+    blends: Blends,
+    lane: int,
+    position: int,
+    last: int,
+    corrections: Vector,
+    pairs: I32Array,
+    pair: int,
+    n_pairs: int,
+    bits: int,
+    match_shift: int,
+) -> None:
+    """Decode a low nibble, which completes a byte."""
+    static, weights = lanes._static(given, lane), lanes._weights(given, lane)
+    state = lanes._state(given, lane)
+    count = len(given.coders)
+    tables, blend_weights = _tables(blends, lane, count), _weights(blends, lane, count)
+    blend = _blend(blends, lane, count)
+    starts = given.text_starts
+    text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
+    high = integer(state.chosen[ngram.HIGH])
+    freqs = load_i32(state.freqs, 0)
+    multiscale.blend_low(
+        tables, blend_weights, blend, freqs, corrections, high, last, pairs, pair, n_pairs, bits
+    )
+    symbol = lanes._next(given, lane, blend.freqs, blend.sums)
+    byte = high << 4 | symbol
+    text[position] = byte
+    shapes.advance(blend.shape, state.cursor, byte)
+    rate = integer(static.mixer_rates[bit_length(position)])
+    neural._take_byte(static, weights, state, text, position, byte, rate, bits, match_shift)
+    _ask(given, blend, lane, position + 1, bits)
+    rate = integer(tables.blend_rates[bit_length(position)])
+    blending.learn(tables, blend_weights, blend, symbol, rate, 1 + high, pairs, pair, n_pairs)
+
+
+@kernel
+def decode(
+    given: lanes.Lanes,
+    blends: Blends,
+    net: network.Network,
+    hidden: network.Hidden,
+    bits: int,
+    match_shift: int,
+) -> None:
+    """Decode all lanes: the inverse of `multiscale.model` and `rans.encode`.
+
+    Parameters
+    ----------
+    given, net, hidden, bits, match_shift
+        As for `lanes.decode`; a network of no units is not asked.
+    blends : Blends
+        Of all lanes; changed.
+    """
+    count = len(given.coders)
+    n_pairs = len(hidden.units_2) // 2
+    network.reset(hidden)
+    longest = _begin(given, blends, bits, match_shift)
+    for position in range(longest):
+        for lane in range(count):
+            if lanes._goes_on(given, lane, position):
+                network.see(hidden, lane, lanes._look(given, hidden.before, lane, position, bits))
+        if n_pairs > 0:
+            network.step(net, hidden, count, 0)
+        for lane in range(count):
+            if lanes._goes_on(given, lane, position):
+                last = hidden.before[2 * lane]
+                pair = lane * n_pairs
+                freqs = _take_high(
+                    given, blends, lane, position, last, multiscale.high(net, hidden, lane),
+                    hidden.second_pairs, pair, n_pairs, bits,
+                )  # fmt: skip
+                network.see(hidden, lane, freqs)
+                symbol = integer(lanes._state(given, lane).chosen[ngram.HIGH])
+                _take_low(
+                    given, blends, lane, position, last,
+                    multiscale.low(net, hidden, lane, symbol),
+                    hidden.second_pairs, pair, n_pairs, bits, match_shift,
+                )  # fmt: skip
+    lanes._end(given)
+
+
+@kernel
+def begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> int:
+    """Start all lanes, for a network that runs elsewhere; return the bytes of the longest.
+
+    Then, for each position, `lanes.look`, `take_high` and `take_low`; and `lanes.end`.
+    """
+    return _begin(given, blends, bits, match_shift)
+
+
+@kernel
+def take_high(
+    given: lanes.Lanes,
+    blends: Blends,
+    before: I64Array,
+    corrections: I32Array,
+    pairs: I32Array,
+    freqs: I32Array,
+    highs: I64Array,
+    position: int,
+    bits: int,
+) -> None:
+    """Decode the high nibbles, and ask the mixture about the low ones.
+
+    Parameters
+    ----------
+    before : int64, shape (lanes * 2,)
+        As `lanes.look` has written it.
+    corrections : int32, shape (lanes * 16,)
+        The network's.
+    pairs : int32, shape (lanes * n2 / 2,)
+        What leaves its second layer, pairs of int16.
+    freqs, highs
+        As for `lanes.take_high`.
+    """
+    count = len(given.coders)
+    n_pairs = len(pairs) // count
+    for lane in range(count):
+        if lanes._goes_on(given, lane, position):
+            found = _take_high(
+                given, blends, lane, position, before[2 * lane],
+                load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs, bits,
+            )  # fmt: skip
+            store_i32(freqs, 16 * lane, found)
+            highs[lane] = integer(lanes._state(given, lane).chosen[ngram.HIGH])
+
+
+@kernel
+def take_low(
+    given: lanes.Lanes,
+    blends: Blends,
+    before: I64Array,
+    corrections: I32Array,
+    pairs: I32Array,
+    position: int,
+    bits: int,
+    match_shift: int,
+) -> None:
+    """Decode the low nibbles; parameters as for `take_high`."""
+    count = len(given.coders)
+    n_pairs = len(pairs) // count
+    for lane in range(count):
+        if lanes._goes_on(given, lane, position):
+            _take_low(
+                given, blends, lane, position, before[2 * lane],
+                load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs,
+                bits, match_shift,
+            )  # fmt: skip

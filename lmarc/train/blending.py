@@ -1,0 +1,192 @@
+"""Train what the blends of a multi-scale model start from: a set of weights for each profile.
+
+The text must be unseen by the static tables, and is best unseen by the network too: else the blend
+trusts them too much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lmarc.codec.multiscale import model_steps
+from lmarc.codec.ngram import choose_profile
+from lmarc.codec.ngram import model_steps as mixture_steps
+from lmarc.errors import ModelError
+from lmarc.kernels import blend, ngram
+from lmarc.model import file, registry
+from lmarc.model.multiscale import MultiscaleModel
+from lmarc.model.neural import NeuralModel
+from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.train.data import Corpus
+from lmarc.train.ngram import mixture_pieces
+
+__all__ = ["held_out_bits", "initial_arrays", "model_below", "train_blends", "train_multiscale"]
+
+Array = npt.NDArray[Any]
+
+LIMIT: Final = 30  # counts of dynamic rows stop here
+FIRST_VISITS: Final = 1.5  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
+RATE: Final = 10
+BOOST: Final = 60  # more at a chunk's beginning, halved with every 4 bits of position
+HEAD_LIMIT: Final = 64500  # of 65536: a symbol that is more probable teaches nothing
+HEAD_RATE: Final = 15
+TRAINING_RATE: Final = 15  # 30 and more of three vectors that add up overshoot
+ONE: Final = 65536  # a weight of 1.0
+
+
+def initial_arrays(count: int) -> dict[str, Array]:
+    """Return the arrays of `count` equal profiles: what is below, as it is, and rows from zero."""
+    share = np.minimum(65536 / (np.arange(ngram.N_COUNTS) + FIRST_VISITS), 60000)
+    rates = np.stack([share / 2, share * (65535 - 256) / 65536]).astype(np.int32)
+    position = np.maximum(np.arange(32) - 1, 0)
+    sures = np.zeros((2, blend.N_SURE, 16), np.int32)
+    sures[:, :, blend.MIXTURE_INPUT : blend.HEAD_INPUT + 1] = ONE
+    one = {
+        "rates": rates,
+        "limits": np.full(16, LIMIT, np.int32),
+        "blend_rates": (RATE + BOOST * 2.0 ** (-position / 4)).astype(np.int32),
+        "head_rates": np.array([HEAD_LIMIT, HEAD_RATE], np.int32),
+        "sures": sures,
+        "bytes": np.zeros((blend.N_BYTES, 16), np.int32),
+        "confidences": np.zeros((2, blend.N_SURE // 2, blend.N_CONFIDENCES, 16), np.int32),
+    }
+    return {name: np.repeat(array[None], count, axis=0) for name, array in one.items()}
+
+
+def train_blends(
+    base: NeuralModel | NgramModel,
+    pieces: Sequence[bytes],
+    *,
+    own_rounds: int = 1,
+    progress: Callable[[int], object] = lambda n: None,
+) -> MultiscaleModel:
+    """Return a model whose blends have learnt over `pieces`, first all alike, then each profile's.
+
+    Parameters
+    ----------
+    base : NeuralModel or NgramModel
+        The model below.
+    pieces : sequence of bytes
+        Text, mixed, in pieces of the sizes that chunks have.
+    own_rounds : int
+        How often the pieces of a profile are gone over again for it alone.
+    progress : callable
+        Told how many pieces were used since it was told last.
+    """
+    mixture = base.ngram if isinstance(base, NeuralModel) else base
+    count = mixture.profile_count
+    chosen = [choose_profile(mixture, piece) for piece in pieces]
+    arrays = initial_arrays(count)
+    model = _at_one_pace(arrays, base)
+    shared = model.weights(0)
+    for piece, profile in zip(pieces, chosen, strict=True):
+        model_steps(model, piece, profile, shared)
+        progress(1)
+    for profile in range(count):
+        weights = blend.Weights(*(array.copy() for array in shared))
+        for _ in range(own_rounds):
+            for piece, own in zip(pieces, chosen, strict=True):
+                if own == profile:
+                    model_steps(model, piece, profile, weights)
+                    progress(1)
+        for name, array in weights._asdict().items():
+            arrays[name][profile] = array.reshape(arrays[name].shape[1:])
+    return MultiscaleModel(arrays, base)
+
+
+def _at_one_pace(arrays: Mapping[str, Array], base: NeuralModel | NgramModel) -> MultiscaleModel:
+    """Return the model as its weights learn: those that many chunks share know no beginning."""
+    pace = np.full_like(arrays["blend_rates"], TRAINING_RATE)
+    return MultiscaleModel({**arrays, "blend_rates": pace}, base)
+
+
+def model_below(name: str) -> tuple[NeuralModel | NgramModel, bytes]:
+    """Return the model that a blend is for, and what the multi-scale model holds of it.
+
+    That is its file, or the digest of one that ships: 'neural' or 'ngram'.
+
+    Raises
+    ------
+    ModelError
+        When it is no such model.
+    OSError
+        When there is no such file.
+    """
+    if name in ("neural", "ngram") and not Path(name).exists():
+        digest = registry.shipped(name)
+        if name == "neural":
+            return registry.neural_model(digest), digest
+        return registry.ngram_model(digest), digest
+    data = Path(name).read_bytes()
+    digest = hashlib.sha256(data).digest()
+    kind = file.kind_of(data)
+    if kind == file.KIND_NEURAL:
+        return registry.neural_model(digest, data), data
+    if kind == file.KIND_NGRAM:
+        return registry.ngram_model(digest, data), data
+    raise ModelError(f"{name} is a model of kind {kind}, expected a network or an n-gram model")
+
+
+def train_multiscale(
+    corpus: Corpus,
+    base: NeuralModel | NgramModel,
+    inside: bytes,
+    text: int,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> bytes:
+    """Return the file of a multi-scale model trained on the part 'mixture' of `corpus`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    base, inside : NeuralModel or NgramModel, bytes
+        As `model_below` returns them.
+    text : int
+        Bytes to learn from, of every domain alike.
+    progress : callable
+        Gets how many pieces are done, of how many.
+
+    Raises
+    ------
+    ModelError
+        When there is no text to learn from.
+    """
+    pieces = mixture_pieces(corpus.part("mixture"), text)
+    if not pieces:
+        raise ModelError("there is no text for the blend to learn from")
+    done = 0
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, 2 * len(pieces))
+
+    model = train_blends(base, pieces, progress=told)
+    card = {
+        "corpus_sha256": corpus.digest,
+        "pieces": len(pieces),
+        "training_text": sum(map(len, pieces)),
+    }
+    return model.pack(json.dumps(card, indent=1, sort_keys=True).encode(), inside)
+
+
+def held_out_bits(
+    data: bytes, base: NeuralModel | NgramModel, corpus: Corpus, limit: int
+) -> tuple[float, float, int]:
+    """Return bits per byte of held-out text by the mixture and by the model, and its size."""
+    model = MultiscaleModel.parse(file.unpack(data, file.KIND_MULTISCALE), base)
+    pieces = mixture_pieces(corpus.part("held out"), limit)
+    alone = joint = 0
+    for piece in pieces:
+        profile = choose_profile(model.ngram, piece)
+        alone += ngram.cost(mixture_steps(model.ngram, piece, profile, thread_scratch()))
+        joint += ngram.cost(model_steps(model, piece, profile))
+    total = sum(map(len, pieces))
+    return alone / 1024 / max(1, total), joint / 1024 / max(1, total), total

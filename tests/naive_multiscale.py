@@ -1,0 +1,43 @@
+"""The multi-scale coder in plain integers: models of any numbers, by the reference decoder."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmarc.codec import vectors
+from lmarc.kernels import blend
+from lmarc.model.multiscale import PROFILE_ARRAYS, MultiscaleModel
+from lmarc.model.neural import NeuralModel
+from lmarc.model.ngram import NgramModel
+from tools import reference_decoder
+
+
+def random_blend(seed: int, base: NeuralModel | NgramModel) -> MultiscaleModel:
+    """Return a blend of random numbers, as wild as a lawful file can hold."""
+    random = np.random.default_rng(seed)
+    arrays = {}
+    for name, (_, shape) in PROFILE_ARRAYS.items():
+        arrays[name] = random.integers(-(2**31), 2**31, (2, *shape)).astype(np.int32)
+    arrays["rates"] = random.integers(0, 32768, (2, 2, 64)).astype(np.int32)
+    arrays["limits"] = random.integers(1, 64, (2, 16)).astype(np.int32)
+    arrays["blend_rates"] = random.integers(0, 4096, (2, 32)).astype(np.int32)
+    arrays["head_rates"] = np.array([[65_536, 255], [40_000, 9]], np.int32)
+    # Half of them are mild, so that the symbols' freqs differ.
+    arrays["sures"][0] >>= 14
+    arrays["bytes"][0] >>= 15
+    arrays["confidences"][0] >>= 15
+    arrays["sures"][0, ..., blend.MIXTURE_INPUT] += 40_000
+    return MultiscaleModel(arrays, base)
+
+
+def file_of(model: MultiscaleModel) -> bytes:
+    """Return the file of a model, all below it inside."""
+    below = vectors.small_model().pack(b"{}")
+    if model.neural is not None:
+        below = model.neural.pack(b"{}", below)
+    return model.pack(b"{}", below)
+
+
+def decoded(model: MultiscaleModel, payload: bytes, size: int) -> bytes:
+    """Return what the reference decoder makes of a payload."""
+    return reference_decoder.multiscale(payload, size, file_of(model))
