@@ -216,11 +216,49 @@ def model() -> str:
     return table(("Section", "Value"), lines)
 
 
+def shapes() -> str:
+    """Return states and keys of the blend after some bytes."""
+    parts = []
+    for text in (b"Ab1,c\nxY,d\xc3\xa9;\nAb1,q", b"[2026-11-27] two: 17\n[2026-11-28] three", b"a"):
+        contexts_, state = reference_decoder.NgramContexts(), reference_decoder.Shapes()
+        for byte in text:
+            state.take(byte, contexts_)
+            contexts_.take(byte)
+        names = ("kinds", "older_kinds", "runs", "last_run", "line_shape", "marks", "word_before")
+        lines = [(name, f"0x{getattr(state, name):x}") for name in names]
+        raws = enumerate(state.raw_keys(contexts_))
+        lines += [(f"raw key of lane {lane}", f"0x{raw:08x}") for lane, raw in raws]
+        parts.append(f"After `{text.hex(' ')}`:\n\n{table(('Name', 'Value'), lines)}")
+    return "\n\n".join(parts)
+
+
+def head() -> str:
+    """Return how weights of the head move."""
+    cases = (
+        (0, 0, 0, 15), (0, 16_383, 127, 15), (0, -16_384, 127, 15), (100, -16_384, -128, 255),
+        (-100, -1, 100, 10), (-100, -1, -100, 10), (32_760, 9000, 90, 200),
+        (-32_760, 9000, -90, 200),
+    )  # fmt: skip
+    names = ("weight", "error", "out", "Head_Rates[1]", "weight afterwards")
+    return table(names, [(*case, reference_decoder.head_weight(*case)) for case in cases])
+
+
+def blend() -> str:
+    """Return steps of weights."""
+    cases = (
+        (0, 10), (1023, 60), (1024, 10), (-1025, 60), (1_000_000, 10), (-1_000_000, 10),
+        (123_456_789, 70), (-123_456_789, 4095), (2**31 - 1025, 0),
+    )  # fmt: skip
+    names = ("sum", "Blend_Rates", "step")
+    return table(names, [(*case, reference_decoder.blend_step(*case)) for case in cases])
+
+
 # Page -> what stands between its markers.
 VECTORS: dict[str, tuple[Callable[[], str], ...]] = {
     "entropy-coding.md": (rans,),
     "ngram.md": (keys, contexts, functions, mixture, rows, chunk),
     "model-file.md": (model,),
+    "multiscale.md": (shapes, head, blend),
 }
 
 

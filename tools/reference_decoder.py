@@ -1433,7 +1433,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
     below = sections["below"]
     check(len(below) != 32, "the model below a multi-scale model is not inside it")
     n1, n2 = unpack("HH", sections["units"], "units")
-    # "Both are 0 where the model below is one of kind 2."
+    # "both 0 where the model below is of kind 2"
     network = read_neural_model(below) if (n1, n2) != (0, 0) else None
     check(network is None or network.units == (n1, n2), f"units are {n1} and {n2}")
     base = below if network is None else network.base
@@ -1457,7 +1457,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
 
 # -------------------- multiscale.md 3. Shapes
 
-# "marks" of section 3.1, in the order of their kinds, from 5 on.
+# The table of section 3.1, in the order of kinds, from 5 on.
 MARKS = ["\n", " ", "\t|", ",;", ".", ":=", "\"'`", "([{<", ")]}>", "-_/\\"]
 
 
@@ -1490,7 +1490,6 @@ class Shapes:
             self.runs = (self.runs << 8 | run) & 0xFFFFFFFF
         self.last_run = run
         self.line_shape = 0 if byte == 10 else (self.line_shape + run + 1) * 0x1E3779B1 % 2**32
-        # "If the byte is no letter, digit or byte from 128 on"
         if kind > 4:
             self.marks = (self.marks << 8 | byte) & 0xFFFFFF
             if contexts.word != 0:
@@ -1514,6 +1513,14 @@ class Shapes:
 # -------------------- multiscale.md 4 to 7
 
 
+def head_weight(weight: int, error: int, x: int, rate: int) -> int:
+    return min(max(weight + (error * x * rate + 32_768 >> 16), -32_767), 32_767)
+
+
+def blend_step(total: int, rate: int) -> int:
+    return (total + 1024 >> 11) * rate + 4096 >> 13
+
+
 class Head:
     """The weights of section 5: for each table and symbol one for each unit."""
 
@@ -1531,8 +1538,7 @@ class Head:
         """Move the weights of a table: section 5.2."""
         for row, error in zip(self.weights[table], errors, strict=True):
             for k, x in enumerate(out):
-                moved_weight = row[k] + (error * x * rate + 32_768 >> 16)
-                row[k] = min(max(moved_weight, -32_767), 32_767)
+                row[k] = head_weight(row[k], error, x, rate)
 
 
 class Multiscale(Ngram):
@@ -1570,7 +1576,7 @@ class Multiscale(Ngram):
             out = network.out
             scores = self.head.scores(table, out)
         inputs += [corrections, scores, *([0] * 16 for _ in range(5))]
-        # "sure is the bit length of 65,536 - max(freqs), less 1"
+        # "is the bit length of 65,536 - max(freqs), less 1"
         sure = (65_536 - max(freqs)).bit_length() - 1
         byte = self.contexts.last & 0xFF
         vectors = [16 * half + sure, 256 + (high << 4) + (byte >> 4) if half else byte]
@@ -1588,7 +1594,7 @@ class Multiscale(Ngram):
         rate = self.blend_rates[len(self.contexts.text).bit_length()]
         for j, row in enumerate(inputs):
             total = sum(x * error for x, error in zip(row, errors, strict=True))
-            step = (total + 1024 >> 11) * rate + 4096 >> 13
+            step = blend_step(total, rate)
             for part, index in zip(self.parts, at[j], strict=True):
                 part[index] = wrap(part[index] + step)
         rates = self.shape_rates

@@ -146,7 +146,7 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(text_codec=None, zstd_level=3),
     "balanced": Preset("ngram", zstd_level=12),
-    "max": Preset("neural", zstd_level=19),
+    "max": Preset("multiscale", zstd_level=19),
 }
 DEFAULT_PRESET = "balanced"
 

@@ -17,7 +17,7 @@ from lmarc.errors import CorruptError, SelfTestError
 
 __all__ = ["CODECS", "EXPECTED", "Outcome", "Warm", "digest_of", "ensure", "selftest", "warmup"]
 
-CODECS: Final = ("ngram", "neural")
+CODECS: Final = ("ngram", "neural", "multiscale")
 _QUICK: Final = "prose-4095"
 
 # Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
@@ -39,6 +39,13 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "json-8192": "0d8ec2023d707491d58ecace43d74669",
         "chinese-8192": "a67db2a6f4200f71cc60fac9576da88f",
         "noise-8192": "4b471f7857805c9dcd455eee77248dbe",
+    },
+    "multiscale": {
+        "prose-4095": "09d922a0ca0cd2147a3c1351a24d5c86",
+        "json-8192": "9ef1a221c006a7fdf91d779a1b1daa55",
+        "csv-8192": "fd74801ad3524ba5c3d6477abc8b3dc4",
+        "chinese-8192": "bf73cddd34829aa125ac5cbd8e49703a",
+        "noise-8192": "a9ddbd05614c950f5563bdb684033c0b",
     },
 }
 
@@ -77,17 +84,18 @@ def digest_of(codec: str, content: bytes) -> str:
     SelfTestError
         When decoding does not give `content`.
     """
-    from lmarc.codec import neural, ngram, vectors
+    from lmarc.codec import multiscale, neural, ngram, vectors
 
-    if codec == "ngram":
-        payload = ngram.compress_with(vectors.small_model(), content)
-    else:
-        payload = neural.compress_with(vectors.small_network(), content)
+    payload: bytes
+    coder: Any
+    coder, model = {
+        "ngram": (ngram, vectors.small_model),
+        "neural": (neural, vectors.small_network),
+        "multiscale": (multiscale, vectors.small_blend),
+    }[codec]
+    payload = coder.compress_with(model(), content)
     try:
-        if codec == "ngram":
-            decoded = ngram.decompress_with(vectors.small_model(), payload, len(content))
-        else:
-            decoded = neural.decompress_with(vectors.small_network(), payload, len(content))
+        decoded = coder.decompress_with(model(), payload, len(content))
     except CorruptError:
         decoded = b""
     if decoded != content:
@@ -147,12 +155,13 @@ def warmup() -> Warm:
         Where it is kept, how much there was to do, and how long it took.
     """
     start = time.monotonic()
-    from lmarc.kernels import _jit, lanes, neural, ngram, rans
+    from lmarc.kernels import _jit, lanes, multiscale, multiscale_lanes, neural, ngram, rans
 
     if not _jit.PLAIN:
         selftest([_QUICK])
     kernels: Any = (
         ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, lanes.decode,
+        multiscale.model, multiscale_lanes.decode,
     )  # fmt: skip
     missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)
     return Warm(_jit.CACHE_FOLDER, len(kernels), missed, time.monotonic() - start)

@@ -317,8 +317,8 @@ def test_a_model_that_is_not_there_is_missed_before_anything_is_written(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not registry.DEFAULT_NEURAL, reason="this version ships no network")
-def test_the_preset_max_codes_text_with_the_shipped_network(tmp_path: Path) -> None:
+@pytest.mark.skipif(not registry.DEFAULT_MULTISCALE, reason="this version ships no blend")
+def test_the_preset_max_codes_text_with_the_shipped_blend(tmp_path: Path) -> None:
     sizes = {}
     for preset in ("balanced", "max"):
         with lmarc.Writer(tmp_path / preset, preset=preset) as writer:
@@ -327,7 +327,7 @@ def test_the_preset_max_codes_text_with_the_shipped_network(tmp_path: Path) -> N
             assert archive.read("prose") == MEMBERS["prose"]
             sizes[preset] = archive.chunks().column("stored_size").to_pylist()
             (model,) = archive.models().to_pylist()
-            known = {"balanced": registry.DEFAULT_NGRAM, "max": registry.DEFAULT_NEURAL}
+            known = {"balanced": registry.DEFAULT_NGRAM, "max": registry.DEFAULT_MULTISCALE}
             assert (model["embedded"], model["sha256"].hex()) == (0, known[preset])
     assert sizes["max"] < sizes["balanced"]
 
@@ -343,21 +343,24 @@ def test_the_shipped_model_is_named_and_found_without_a_word(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not registry.SHIPPED, reason="this version ships no model")
-def test_a_chunk_that_the_network_makes_larger_goes_without_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("codec", "number", "kind"), [("neural", 4, 3), ("multiscale", 6, 6)])
+def test_a_chunk_that_a_network_makes_larger_goes_without_it(
+    tmp_path: Path, codec: str, number: int, kind: int
+) -> None:
     """It names the n-gram model below the network; both are declared, in the order of slots."""
     lines = b"the same line again\n" * 800  # what the counts are sure of
     prose = Path(__file__).parents[2].joinpath("spec", "v1", "format.md").read_bytes()[:16_000]
     path = tmp_path / "a"
-    with lmarc.Writer(path, preset="max", chunk_size=16_384) as writer:
+    with lmarc.Writer(path, preset="max", text_codec=codec, chunk_size=16_384) as writer:
         writer.add_bytes("lines.txt", lines)
     with lmarc.open(path) as archive:
         assert set(archive.chunks().column("codec").to_pylist()) == {3}
-        assert [model["kind"] for model in archive.models().to_pylist()] == [3, 2]
-    with lmarc.appender(path, preset="max") as writer:
+        assert [model["kind"] for model in archive.models().to_pylist()] == [kind, 2]
+    with lmarc.appender(path, preset="max", text_codec=codec) as writer:
         writer.add_bytes("prose.txt", prose)
     with lmarc.open(path) as archive:
         chunks = archive.chunks()
-        assert set(chunks.column("codec").to_pylist()) == {3, 4}
+        assert set(chunks.column("codec").to_pylist()) == {3, number}
         assert len(archive.models()) == 2
         assert archive.read("lines.txt") == lines
         assert archive.read("prose.txt") == prose
