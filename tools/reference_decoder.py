@@ -630,7 +630,7 @@ def check_footer(data: bytes, record: Record, begins: Features | None) -> tuple[
 
 NO_SLOT = 65_535
 # The kind of the model that each codec of the registry (13.1) needs.
-MODEL_KINDS = {0: None, 1: None, 2: 1, 3: 2, 4: 3, 5: 3, 6: 3, 7: None}
+MODEL_KINDS = {0: None, 1: None, 2: 1, 3: 2, 4: 3, 5: 5, 6: 6, 7: None}
 
 
 def check_slot(row: Row, number: int, models: dict[int, Row]) -> None:

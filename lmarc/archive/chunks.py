@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 # Model kind that a codec of spec §13.1 needs; 0: none.
-_MODEL_KINDS: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 3, 6: 3, 7: 0}
+_MODEL_KINDS: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 5, 6: 6, 7: 0}
 
 
 def parse_chunk(payload: Buffer, number: int, slot_kinds: list[int], *, offset: int) -> ChunkHeader:
