@@ -18,7 +18,14 @@ from tools.craft_ngram import (
     rans_encode,
     rans_store,
 )
-from tools.reference_decoder import NEURAL_SECTIONS, Neural, read_neural_model
+from tools.reference_decoder import (
+    ADAPTER_SECTIONS,
+    MODELS,
+    NEURAL_SECTIONS,
+    Neural,
+    read_model_sections,
+    read_neural_model,
+)
 
 NEURAL = 4
 UNITS = (16, 32)
@@ -63,10 +70,34 @@ def payload(model: bytes, profile: int, content: bytes) -> bytes:
     return bytes([profile]) + rans_store(*rans_encode(known.steps))
 
 
-def archive(model: bytes, content: bytes, coded: bytes) -> bytes:
+def adapter_sections() -> dict[str, bytes]:
+    """Return the sections of an adapter of the network that comes with lmarc."""
+    base = (MODELS / "lmarc-neural-1.lmmodel").read_bytes()
+    known = read_model_sections(base, 3, NEURAL_SECTIONS)
+    own = {
+        "card": b'{"name": "example of an adapter"}',
+        "base": hashlib.sha256(base).digest(),
+        "ngram": example_model(),
+        "shifts": bytes([7, 9, 6]),
+        "join": struct.pack("<64i", *[65_536, 30_000] * 32),
+        "join_rate": struct.pack("<i", 200),
+    }
+    for name, width in {"last": 2, "second_last": 2, "low_bias": 2, "high": 1, "low": 1}.items():
+        drawn = hashlib.shake_128(b"adapter " + name.encode()).digest(len(known[name]) // width)
+        # Large ones for a few, so that both ends of the types are passed; most stay as they are.
+        own[name] = bytes(0 if byte % 64 else byte for byte in drawn)
+    return {name: own.get(name, b"") for name in ADAPTER_SECTIONS}
+
+
+def adapter(**changes: bytes) -> bytes:
+    """Return the file of the example's adapter, with other sections."""
+    return pack_model({**adapter_sections(), **changes}, kind=7)
+
+
+def archive(model: bytes, content: bytes, coded: bytes, kind: int = 3) -> bytes:
     """Return an archive of one member with a payload."""
     builder = Builder()
-    builder.model(model, 3)
+    builder.model(model, kind)
     builder.group(
         [file(b"text", content)],
         [Chunk(content, NEURAL, coded, model_slot=0, content_class=1)],
@@ -81,14 +112,30 @@ def example() -> bytes:
     return archive(neural_model(), content, payload(neural_model(), 0, content))
 
 
-def with_model(model: bytes) -> bytes:
+def example_adapter() -> bytes:
+    """A chunk of text, and what differs from the network that comes with lmarc."""
+    content = EXAMPLE_TEXT[:48] + bytes(range(0, 256, 16))
+    return archive(adapter(), content, payload(adapter(), 0, content), 7)
+
+
+def with_model(model: bytes, kind: int = 3) -> bytes:
     """Return an archive whose payload no model decodes, with a model."""
-    return archive(model, EXAMPLE_TEXT, bytes(9))
+    return archive(model, EXAMPLE_TEXT, bytes(9), kind)
+
+
+def with_adapter(**changes: bytes) -> bytes:
+    """Return an archive whose payload no model decodes, with an adapter of other sections."""
+    return with_model(adapter(**{"last": b"", "second_last": b"", **changes}), 7)
 
 
 def with_payload(coded: bytes) -> bytes:
     """Return an archive with another payload."""
     return archive(neural_model(), EXAMPLE_TEXT, coded)
+
+
+def ngram_digest() -> bytes:
+    """Return the SHA-256 of the n-gram model that comes with lmarc."""
+    return hashlib.sha256((MODELS / "lmarc-ngram-1.lmmodel").read_bytes()).digest()
 
 
 def flipped() -> bytes:
@@ -100,7 +147,10 @@ def flipped() -> bytes:
 
 CORRUPT, MODEL = "CorruptError", "ModelError"
 
-GOOD: dict[str, Callable[[], bytes]] = {"neural-example": example}
+GOOD: dict[str, Callable[[], bytes]] = {
+    "neural-example": example,
+    "adapter-example": example_adapter,
+}
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "neural-flipped": (CORRUPT, lambda: with_payload(flipped())),
@@ -111,4 +161,13 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "neural-exponent": (MODEL, lambda: with_model(neural_model(high_exp=b"\x0b" * 16))),
     "neural-rate": (MODEL, lambda: with_model(neural_model(join_rate=struct.pack("<i", 4096)))),
     "neural-base": (MODEL, lambda: with_model(neural_model(ngram=b"no model of any kind"))),
+    "adapter-base": ("ModelNotFoundError", lambda: with_adapter(base=bytes(32))),
+    "adapter-base-ngram": (MODEL, lambda: with_adapter(base=ngram_digest())),
+    "adapter-base-size": (MODEL, lambda: with_adapter(base=bytes(31))),
+    "adapter-difference": (MODEL, lambda: with_adapter(inner=bytes(16))),
+    "adapter-join": (MODEL, lambda: with_adapter(join=b"")),
+    "adapter-kind": (MODEL, lambda: with_model(adapter(last=b"", second_last=b""), 3)),
+    "adapter-rate": (MODEL, lambda: with_adapter(join_rate=struct.pack("<i", 4096))),
+    "adapter-section": (MODEL, lambda: with_model(pack_model({"card": b"{}"}, kind=7), 7)),
+    "adapter-shifts": (MODEL, lambda: with_adapter(shifts=bytes([7, 16, 6]))),
 }

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -629,8 +630,9 @@ def check_footer(data: bytes, record: Record, begins: Features | None) -> tuple[
 # -------------------- 9. Codecs
 
 NO_SLOT = 65_535
-# The kind of the model that each codec of the registry (13.1) needs.
-MODEL_KINDS = {0: None, 1: None, 2: 1, 3: 2, 4: 3, 5: 5, 6: 6, 7: None}
+# The kinds of the model that each codec of the registry (13.1) needs.
+NONE = (None,)
+MODEL_KINDS = {0: NONE, 1: NONE, 2: (1,), 3: (2,), 4: (3, 7), 5: (5,), 6: (6,), 7: NONE}
 
 
 def check_slot(row: Row, number: int, models: dict[int, Row]) -> None:
@@ -639,7 +641,7 @@ def check_slot(row: Row, number: int, models: dict[int, Row]) -> None:
     check(slot == NO_SLOT or slot in models, f"chunk {number} names slot {slot}")
     # "The codec and the kind of the model MUST agree as section 13.1 says"
     kind = models[slot]["kind"] if slot != NO_SLOT else None
-    agrees = codec not in MODEL_KINDS or kind == MODEL_KINDS[codec]
+    agrees = codec not in MODEL_KINDS or kind in MODEL_KINDS[codec]
     check(agrees, f"chunk {number} has codec {codec} and a model of kind {kind}")
     # "the slot MUST have been declared by a Model record that stands before the chunk in the
     # archive"
@@ -1278,7 +1280,8 @@ class NeuralModel:
 
 @lru_cache(maxsize=2)
 def read_neural_model(data: bytes) -> NeuralModel:
-    sections = read_model_sections(data, 3, NEURAL_SECTIONS)
+    kind = unpack("8sHH", data, "Model_File_Header")[2]
+    sections = adapted(data) if kind == 7 else read_model_sections(data, 3, NEURAL_SECTIONS)
     base = sections["ngram"]
     check(len(base) != 32, "the n-gram model of a neural model is not inside it")
     n1, n2 = unpack("HH", sections["units"], "units")
@@ -1302,6 +1305,48 @@ def read_neural_model(data: bytes) -> NeuralModel:
         weights = struct.iter_unpack(f"<{columns}b", sections[name])
         products[name] = Product(list(weights), exponents)
     return NeuralModel(base, (n1, n2), tables, products)
+
+
+# -------------------- model-file.md 6.1 Adapters (kind 7)
+
+TYPES = {"last": "h", "second_last": "h", "low_bias": "h"} | dict.fromkeys(PRODUCTS, "b")
+ADAPTER_SECTIONS = ["card", "base", "ngram", "shifts", *TYPES, "join", "join_rate"]
+# The models that a reader has: those of other archives, too.
+MODELS = Path(__file__).parent.parent / "lmarc" / "models"
+
+
+def found_model(digest: bytes) -> bytes:
+    """Return the model with a SHA-256."""
+    for path in MODELS.glob("*.lmmodel"):
+        data = path.read_bytes()
+        if hashlib.sha256(data).digest() == digest:
+            return data
+    raise RefusedError(f"there is no model {digest.hex()}")
+
+
+def adapted(data: bytes) -> dict[str, bytes]:
+    """Return the sections of the model that an adapter stands for."""
+    sections = read_model_sections(data, 7, ADAPTER_SECTIONS)
+    check(len(sections["base"]) == 32, "section base")
+    found = read_model_sections(found_model(sections["base"]), 3, NEURAL_SECTIONS)
+    check(len(sections["shifts"]) == 3 and max(sections["shifts"]) <= 15, "section shifts")
+    shifts = [*sections["shifts"], 0, 0, 0, 0, 0]
+    for (name, code), shift in zip(TYPES.items(), shifts, strict=True):
+        width = 8 * struct.calcsize(code)
+        numbers = struct.unpack(f"<{8 * len(found[name]) // width}{code}", found[name])
+        differences = struct.unpack(f"<{len(sections[name])}b", sections[name])
+        # "A section that is empty changes nothing."
+        if differences:
+            check(len(numbers) == len(differences), f"section {name}")
+            # "the sum wraps to the type"
+            half = 1 << width - 1
+            sums = [
+                (n + (difference << shift) + half) % (2 * half) - half
+                for n, difference in zip(numbers, differences, strict=True)
+            ]
+            found[name] = struct.pack(f"<{len(sums)}{code}", *sums)
+    own = {name: sections[name] for name in ("card", "join", "join_rate")}
+    return found | own | {"ngram": sections["ngram"] or found["ngram"]}
 
 
 # -------------------- neural.md

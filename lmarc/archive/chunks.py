@@ -20,8 +20,8 @@ __all__ = [
     "record_payload",
 ]  # fmt: skip
 
-# Model kind that a codec of spec §13.1 needs; 0: none.
-_MODEL_KINDS: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 5, 6: 6, 7: 0}
+# Model kinds of which a codec of spec §13.1 needs one; 0: none.
+_MODEL_KINDS: Final = {0: (0,), 1: (0,), 2: (1,), 3: (2,), 4: (3, 7), 5: (5,), 6: (6,), 7: (0,)}
 
 
 def parse_chunk(payload: Buffer, number: int, slot_kinds: list[int], *, offset: int) -> ChunkHeader:
@@ -50,8 +50,9 @@ def parse_chunk(payload: Buffer, number: int, slot_kinds: list[int], *, offset: 
     if slot != NO_MODEL and slot >= len(slot_kinds):
         raise CorruptError(f"Model_Slot {slot} was not declared before its chunk", offset=offset)
     kind = slot_kinds[slot] if slot != NO_MODEL else 0
-    if _MODEL_KINDS.get(header.codec, kind) != kind:
-        message = f"codec {header.codec} needs a model of kind {_MODEL_KINDS[header.codec]}"
+    wanted = _MODEL_KINDS.get(header.codec, (kind,))
+    if kind not in wanted:
+        message = f"codec {header.codec} needs a model of kind {' or '.join(map(str, wanted))}"
         raise CorruptError(f"{message}, Model_Slot gives {kind}", offset=offset)
     return header
 

@@ -573,7 +573,11 @@ def _with_model(
 
     model = text_model(settings.text_codec or "", file, embed=embed)
     settings = replace(
-        settings, model_sha256=model.sha256, model_slot=slot_of(model, embed), model_path=file
+        settings,
+        model_sha256=model.sha256,
+        model_kind=model.kind,
+        model_slot=slot_of(model, embed),
+        model_path=file,
     )
     base = base_model(model, file)
     if base is not None:

@@ -21,6 +21,9 @@ DEFAULT_UNITS: Final = (256, 160)
 _STEPS: Final = 4  # reading, training, joining, measuring
 _JOIN_TEXT: Final = 2_000_000  # bytes
 _HELD_OUT: Final = 2_000_000
+_ADAPTER_RATE: Final = 0.008
+_ADAPTER_ROWS: Final = 8  # minutes are few: many small steps
+_SOFT: Final = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +54,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="units of the two layers, multiples of 16 (default: those of --init, or 256x160)",
     )
     parser.add_argument(
+        "--adapter",
+        action="store_true",
+        help="write only how the network differs from that of --init, in a small file to embed",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="learn from the text too that an n-gram model would count; for text of which the "
+        "n-gram model has seen nothing",
+    )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(4, 8),
+        default=8,
+        help="of weights; with 4 the file has less than half the size (default: 8)",
+    )
+    parser.add_argument(
+        "--prune",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="begin with the units of --init that matter most, with this share of the "
+        "multiply-adds less",
+    )
+    parser.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        help="learn the distributions of this neural model too; 'shipped' for the one that comes "
+        "with lmarc",
+    )
+    parser.add_argument(
+        "--soft",
+        type=_share,
+        metavar="SHARE",
+        help="how much the --teacher counts, against the text itself (default: 0.5)",
+    )
+    parser.add_argument(
         "--minutes", type=float, default=60.0, metavar="M", help="train this long (default: 60)"
     )
     parser.add_argument(
@@ -66,7 +107,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)"
     )
     parser.add_argument(
-        "--rate", type=float, default=4e-3, metavar="R", help="the learning rate (default: 0.004)"
+        "--rate",
+        type=float,
+        metavar="R",
+        help="the learning rate (default: 0.004, with --adapter 0.008)",
     )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of what is drawn by chance (default: 1)"
@@ -80,7 +124,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw a domain W times as often as its size says; a domain is a folder or a file",
     )
     parser.add_argument(
-        "--rows", type=options.count, default=32, metavar="N", help="chunks at a time (default: 32)"
+        "--rows",
+        type=options.count,
+        metavar="N",
+        help="chunks at a time (default: 32, with --adapter 8)",
     )
     options.add_text_fields(parser)
     parser.add_argument(
@@ -107,13 +154,20 @@ def run(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     if not output.absolute().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
+    _check(arguments)
     start = time.monotonic()
     work = Path(arguments.work or f"{arguments.output}.work")
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
         try:
             from lmarc.train.curves import require_matplotlib
-            from lmarc.train.neural import base_model, held_out_bits, initial_model, train_neural
+            from lmarc.train.neural import (
+                adapter_base,
+                base_model,
+                held_out_bits,
+                initial_model,
+                train_neural,
+            )
 
             if arguments.curve is not None:
                 require_matplotlib()
@@ -131,12 +185,17 @@ def run(arguments: argparse.Namespace) -> int:
         )
         steps.done(f"read {size(corpus.size)} of text")
         init = initial_model(arguments.init, base)
+        differs = adapter_base(arguments.init) if arguments.adapter else None
         first, second = arguments.units or (init.units if init is not None else DEFAULT_UNITS)
         settings = Settings(
             first=first,
             second=second,
-            rows=arguments.rows,
-            rate=arguments.rate,
+            rows=arguments.rows or (32 if differs is None else _ADAPTER_ROWS),
+            rate=arguments.rate or (4e-3 if differs is None else _ADAPTER_RATE),
+            decay=0.01 if differs is None else 0.0,  # what no text changes stays as it is
+            bits=arguments.bits,
+            prune=arguments.prune,
+            soft=0.0 if arguments.teacher is None else arguments.soft or _SOFT,
             seed=arguments.seed,
             weights=dict(arguments.weight),
             minutes=arguments.minutes,
@@ -160,7 +219,10 @@ def run(arguments: argparse.Namespace) -> int:
             work,
             resume=arguments.resume,
             join_text=_JOIN_TEXT,
+            every_part=arguments.all,
             init=init,
+            teacher=initial_model(arguments.teacher, base),
+            differs=differs,
             report=told,
             done=steps.done,
         )
@@ -199,6 +261,28 @@ def run(arguments: argparse.Namespace) -> int:
             else "held out: nothing, the text is too short for that\n"
         )
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if arguments.init is None and (arguments.adapter or arguments.prune):
+        raise ValueError("--adapter and --prune need --init, a network to change")
+    if arguments.adapter and (arguments.units or arguments.prune or arguments.bits != 8):
+        raise ValueError("--adapter leaves --units, --prune and --bits as --init has them")
+    if arguments.prune and arguments.units:
+        raise ValueError("--prune chooses the units, so it does not go with --units")
+    if arguments.soft is not None and arguments.teacher is None:
+        raise ValueError("--soft says how much a --teacher counts, and there is none")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share, more than 0 and less than 1")
+    return value
 
 
 def _units(text: str) -> tuple[int, int]:

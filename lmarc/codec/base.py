@@ -69,6 +69,7 @@ class ModelKind(IntEnum):
     LINE_INDEX = 4
     SUBWORD = 5
     MULTISCALE = 6
+    ADAPTER = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ class CodecSettings:
     dictionary: bytes | None = None  # a zstd dictionary for text
     dictionary_slot: int = NO_MODEL
     model_sha256: bytes | None = None  # of the text codec's model
+    model_kind: int | None = None  # where it is not the kind that the codec has by default
     model_slot: int = NO_MODEL
     base_slot: int = NO_MODEL  # of the model of the simpler codec, where the text codec has one
     model_path: str | None = None  # where to find that model before looking elsewhere

@@ -164,7 +164,8 @@ def _encode_with_model(content: bytes, settings: CodecSettings) -> tuple[CodecNu
     ensure(codec.name)
     model = None
     if settings.model_sha256 is not None:
-        model = ModelRef(codec.model_kind, settings.model_sha256, None, settings.model_path)
+        kind = settings.model_kind or codec.model_kind
+        model = ModelRef(kind, settings.model_sha256, None, settings.model_path)
     number, slot = CodecNumber(codec.number), settings.model_slot
     if settings.base_slot != NO_MODEL and isinstance(codec, LayeredCodec):
         number, payload = codec.compress_either(content, model)

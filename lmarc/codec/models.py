@@ -26,7 +26,8 @@ def base_model(model: TextModel, path: str | None) -> TextModel | None:
     """
     from lmarc.model.registry import shipped_base
 
-    if model.kind not in (ModelKind.NEURAL, ModelKind.MULTISCALE):
+    kinds = (ModelKind.NEURAL, ModelKind.MULTISCALE, ModelKind.ADAPTER)
+    if model.kind not in kinds:
         return None
     base = shipped_base(model.sha256, path)
     if base is None:
@@ -53,4 +54,4 @@ def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
     data = find_bytes(found.sha256, found.path) if embed else b""
     if embed:
         require_base(data)
-    return TextModel(kind, found.sha256, found.size, data)
+    return TextModel(found.kind, found.sha256, found.size, data)

@@ -213,7 +213,7 @@ _ELSEWHERE: WeakKeyDictionary[NeuralModel, dict[str, TorchNetwork]] = WeakKeyDic
 def _model_of(model: ModelRef | None) -> NeuralModel:
     if model is None:
         return registry.neural_model(registry.shipped("neural"))
-    return registry.neural_model(model.sha256, model.data, model.path, model.size)
+    return registry.neural_model(model.sha256, model.data, model.path, model.size, model.kind)
 
 
 CODEC: Final = NeuralCodec()

@@ -25,6 +25,7 @@ class ModelKind(enum.IntEnum):
     LINE_INDEX = 4
     SUBWORD = 5
     MULTISCALE = 6
+    ADAPTER = 7
 
 
 @dataclass(frozen=True, slots=True)

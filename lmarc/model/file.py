@@ -16,6 +16,7 @@ import zstandard
 from lmarc.errors import ModelError
 
 __all__ = [
+    "KIND_ADAPTER",
     "KIND_MULTISCALE",
     "KIND_NEURAL",
     "KIND_NGRAM",
@@ -32,6 +33,7 @@ VERSION: Final = 1
 KIND_NGRAM: Final = 2
 KIND_NEURAL: Final = 3
 KIND_MULTISCALE: Final = 6
+KIND_ADAPTER: Final = 7
 HEADER: Final = struct.Struct("<8sHHI")  # Magic, Version, Kind, Section_Count
 SECTION: Final = struct.Struct("<16sQQ")  # Name, Stored_Size, Size
 MAX_SECTIONS: Final = 64

@@ -18,7 +18,7 @@ from lmarc.kernels import network, neural
 from lmarc.model import file
 from lmarc.model.ngram import NgramModel, aligned
 
-__all__ = ["MAX_UNITS", "SECTIONS", "NeuralModel", "base_of", "shapes"]
+__all__ = ["MAX_UNITS", "SECTIONS", "NeuralModel", "base_of", "multiply_adds", "shapes"]
 
 Array = npt.NDArray[Any]
 
@@ -54,6 +54,13 @@ def shapes(n1: int, n2: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         known[name] = ("i1", shape)
         known[f"{name}_exp"] = ("u1", shape[:1])
     return known
+
+
+def multiply_adds(n1: int, n2: int) -> int:
+    """Return the products that a network takes for a byte; of those for low symbols a sixteenth."""
+    known = shapes(n1, n2)
+    sizes = {name: int(np.prod(known[name][1])) for name in _PRODUCTS}
+    return sum(sizes.values()) - sizes["low"] * 15 // 16
 
 
 def base_of(sections: Mapping[str, bytes]) -> tuple[bytes, bytes | None]:
@@ -98,9 +105,8 @@ class NeuralModel:
 
     @property
     def multiply_adds(self) -> int:
-        """Products that the network takes for a byte; of those for low symbols a sixteenth."""
-        whole = sum(self.arrays[name].size for name in _PRODUCTS if name != "low")
-        return whole + self.arrays["low"].size // 16
+        """Products that the network takes for a byte."""
+        return multiply_adds(*self.units)
 
     def hidden(self, rows: int) -> network.Hidden:
         """Return memory for the state of some rows."""

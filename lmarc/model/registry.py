@@ -30,6 +30,7 @@ __all__ = [
     "locate",
     "multiscale_model",
     "neural_model",
+    "neural_sections",
     "ngram_model",
     "require_base",
     "shipped",
@@ -67,6 +68,7 @@ _LOCK = threading.Lock()
 class ModelFile(NamedTuple):
     """A model to write with."""
 
+    kind: int
     sha256: bytes
     size: int  # bytes
     path: str | None  # None: shipped, so each machine has it at a place of its own
@@ -96,6 +98,8 @@ def shipped(name: str) -> bytes:
 def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> ModelFile:
     """Return the model that a codec writes with: the one at `path`, or the shipped one.
 
+    Where a neural model is wanted, an adapter of one will do.
+
     Raises
     ------
     ModelNotFoundError
@@ -107,15 +111,17 @@ def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> 
         sha256 = shipped(name)
         found = shipped_path(sha256.hex())
         try:
-            return ModelFile(sha256, found.stat().st_size, None)
+            return ModelFile(kind, sha256, found.stat().st_size, None)
         except OSError as exc:
             raise _unreadable(found, exc) from exc
     data = _read(Path(path))
     try:
+        if kind == file.KIND_NEURAL and file.kind_of(data) == file.KIND_ADAPTER:
+            kind = file.KIND_ADAPTER
         file.check(data, kind)
     except ModelError as exc:
         raise ModelError(f"{path}: {exc}") from exc
-    return ModelFile(hashlib.sha256(data).digest(), len(data), os.path.abspath(path))
+    return ModelFile(kind, hashlib.sha256(data).digest(), len(data), os.path.abspath(path))
 
 
 def find_bytes(sha256: bytes, path: str | None = None) -> bytes:
@@ -213,11 +219,16 @@ def ngram_model(
 
 
 def neural_model(
-    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+    sha256: bytes,
+    data: bytes | None = None,
+    path: str | None = None,
+    size: int | None = None,
+    kind: int | None = None,
 ) -> NeuralModel:
     """Return the neural model with this SHA-256, parsed once per process; as `ngram_model`.
 
-    The n-gram model that it corrects is inside, or found by its own SHA-256.
+    The n-gram model that it corrects is inside, or found by its own SHA-256; so is the base of an
+    adapter. `kind` is that of the file, where the archive says so.
     """
     from lmarc.model.neural import NeuralModel, base_of
 
@@ -225,17 +236,38 @@ def neural_model(
         known = _PARSED_NEURAL.get(sha256)
     if known is None:
         content = data if data is not None else _find_once(sha256, path)
-        sections = file.unpack(content, file.KIND_NEURAL)
-        if "ngram" not in sections:
-            raise ModelError("neural model has no section ngram")
+        sections = neural_sections(content)
         ngram = ngram_model(*base_of(sections))
-        known = (NeuralModel.parse(sections, ngram), len(content))
+        known = (NeuralModel.parse(sections, ngram), len(content), file.kind_of(content))
         with _LOCK:
             known = _PARSED_NEURAL.setdefault(sha256, known)
-    model, found = known
+    model, found, found_kind = known
+    if kind is not None and kind != found_kind:
+        raise ModelError(f"model {sha256.hex()} is of kind {found_kind}, expected {kind}")
     if size is not None and size != found:
         raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
     return model
+
+
+def neural_sections(data: bytes) -> dict[str, bytes]:
+    """Return the sections of a neural model, or of what an adapter makes of its base.
+
+    Raises
+    ------
+    ModelError
+        When the file is no such model, or the base of an adapter is not found.
+    """
+    from lmarc.model import adapter
+
+    if file.kind_of(data) == file.KIND_ADAPTER:
+        own = file.unpack(data, file.KIND_ADAPTER)
+        adapter.check(own)
+        base = file.unpack(_find_once(own["base"], None), file.KIND_NEURAL)
+        return adapter.applied(own, base)
+    sections = file.unpack(data, file.KIND_NEURAL)
+    if "ngram" not in sections:
+        raise ModelError("neural model has no section ngram")
+    return sections
 
 
 def multiscale_model(
@@ -253,7 +285,11 @@ def multiscale_model(
         content = data if data is not None else _find_once(sha256, path)
         sections = file.unpack(content, file.KIND_MULTISCALE)
         digest, inside, units = below(sections)
-        base = neural_model(digest, inside) if any(units) else ngram_model(digest, inside)
+        base = (
+            neural_model(digest, inside, kind=file.KIND_NEURAL)
+            if any(units)
+            else ngram_model(digest, inside)
+        )
         known = (MultiscaleModel.parse(sections, base), len(content))
         with _LOCK:
             known = _PARSED_MULTISCALE.setdefault(sha256, known)
@@ -266,10 +302,10 @@ def multiscale_model(
 def _below(data: bytes) -> tuple[bytes, bytes | None] | None:
     """Return digest and, if it is inside, file of the model below the one in `data`, if any."""
     kind = file.kind_of(data)
-    if kind == file.KIND_NEURAL:
+    if kind in (file.KIND_NEURAL, file.KIND_ADAPTER):
         from lmarc.model.neural import base_of
 
-        return base_of(file.unpack(data, kind))
+        return base_of(neural_sections(data))
     if kind == file.KIND_MULTISCALE:
         from lmarc.model.multiscale import below
 
@@ -284,7 +320,9 @@ def shipped_base(sha256: bytes, path: str | None = None) -> ModelFile | None:
         digest, inside = found
         name = SHIPPED.get(digest.hex(), "")
         if name.startswith("lmarc-ngram"):
-            return ModelFile(digest, shipped_path(digest.hex()).stat().st_size, None)
+            return ModelFile(
+                file.KIND_NGRAM, digest, shipped_path(digest.hex()).stat().st_size, None
+            )
         if inside is None and not name:
             return None
         data = find_bytes(digest) if inside is None else inside
@@ -296,6 +334,13 @@ def require_base(data: bytes) -> None:
 
     What ships every installation has, for ever.
     """
+    if file.kind_of(data) == file.KIND_ADAPTER:
+        base = file.unpack(data, file.KIND_ADAPTER)["base"].hex()
+        if base not in SHIPPED:
+            raise ModelError(
+                f"this adapter names its neural model {base}, which does not come with lmarc, "
+                "so an archive that embeds it could not be read alone"
+            )
     while (found := _below(data)) is not None:
         digest, inside = found
         if inside is None:
@@ -322,6 +367,6 @@ def _find_once(sha256: bytes, path: str | None) -> bytes:
 
 
 _PARSED: Final[dict[bytes, tuple[NgramModel, int]]] = {}
-_PARSED_NEURAL: Final[dict[bytes, tuple[NeuralModel, int]]] = {}
+_PARSED_NEURAL: Final[dict[bytes, tuple[NeuralModel, int, int]]] = {}
 _PARSED_MULTISCALE: Final[dict[bytes, tuple[MultiscaleModel, int]]] = {}
 _MISSING: Final[dict[tuple[bytes, str | None, str | None], tuple[float, ModelError]]] = {}

@@ -16,12 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from lmarc.train.scan import Round, gated_layer
+from lmarc.train.grid import Grid, dyadic, table_grid, weight_grid
+from lmarc.train.scan import gated_layer
 
-__all__ = ["ByteNetwork", "Hidden", "Shape", "dyadic"]
+__all__ = ["ByteNetwork", "Hidden", "Shape", "bits_of", "dyadic"]
 
-TABLE_UNIT = 2.0**-11  # of table entries
-MAX_EXPONENT = 10  # of int8 weights: they are multiples of at least 2**-10
 LN2 = 0.6931471805599453
 
 
@@ -40,27 +39,28 @@ class Hidden(NamedTuple):
     second: torch.Tensor
 
 
-def _round(value: torch.Tensor, unit: float) -> torch.Tensor:
-    return Round.apply(value / unit) * unit
-
-
-def dyadic(weight: torch.Tensor) -> torch.Tensor:
-    """Return for each row of `weight` the exponent e for which its int8 multiples of 2**-e fit."""
-    largest = weight.abs().amax(1, keepdim=True).clamp_min(2.0**-9)
-    return torch.floor(torch.log2(127.49 / largest)).clamp(0, MAX_EXPONENT)
-
-
-def _int8(weight: torch.Tensor) -> torch.Tensor:
-    unit = torch.exp2(-dyadic(weight.detach()))
-    return Round.apply(weight / unit).clamp(-127, 127) * unit
-
-
 class ByteNetwork(nn.Module):
-    """Two layers of gated linear recurrences over bytes (B rows, T steps)."""
+    """Two layers of gated linear recurrences over bytes (B rows, T steps).
 
-    def __init__(self, shape: Shape) -> None:
+    Parameters
+    ----------
+    shape : Shape
+    bits : int
+        Of weights and tables: 8 (tables have 16) or 4.
+
+    Attributes
+    ----------
+    exponents : dict of str to tensor
+        Products whose exponents, float32 (outputs, 1), stay as they are.
+    masks : pair of float32 tensors, optional
+        What leaves the two layers is multiplied by them; they broadcast to (B, T, units).
+    """
+
+    def __init__(self, shape: Shape, bits: int = 8) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.bits = shape, bits
+        self.exponents: dict[str, torch.Tensor] = {}
+        self.masks: tuple[torch.Tensor, torch.Tensor] | None = None
         n1, n2 = shape.first, shape.second
         # What the byte before and the one before that bring; biases are in the first.
         self.last = nn.Embedding(256, 2 * n1 + 3 * n2 + 16)
@@ -127,35 +127,63 @@ class ByteNetwork(nn.Module):
         )
         first.add_(nn.functional.embedding(before[..., 1], second_last))
         out, first_state = gated_layer(first, hidden.first, rounded=self.rounded)
+        if self.masks is not None:
+            out = out * self.masks[0]
         second.add_(nn.functional.linear(out, inner))
         out, second_state = gated_layer(second, hidden.second, rounded=self.rounded)
-        high = high + nn.functional.linear(out, self._weight(self.high))
+        if self.masks is not None:
+            out = out * self.masks[1]
+        high = high + nn.functional.linear(out, self.weight("high"))
         nibble = text >> 4
-        all_low = nn.functional.linear(out, self._weight(self.low))  # (B, T, 256)
+        all_low = nn.functional.linear(out, self.weight("low"))  # (B, T, 256)
         places = nibble[..., None] * 16 + torch.arange(16, device=text.device)
         low = all_low.gather(2, places)
-        low = low + nn.functional.linear(q[:, :, 1], self._weight(self.see_low))
+        low = low + nn.functional.linear(q[:, :, 1], self.weight("see_low"))
         low = low + self.low_bias(nibble)
         return high, low, Hidden(first_state, second_state)
 
     def weights(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the first layers' tables and weights, rounded as they are exported."""
-        tables = self.last.weight, self.second_last.weight
-        if self.rounded:
-            tables = _round(tables[0], TABLE_UNIT), _round(tables[1], TABLE_UNIT)
-        return *tables, self._weight(self.see), self._weight(self.inner)
+        return (
+            self.weight("last"), self.weight("second_last"), self.weight("see"),
+            self.weight("inner"),
+        )  # fmt: skip
 
-    def _weight(self, layer: nn.Linear) -> torch.Tensor:
-        return _int8(layer.weight) if self.rounded else layer.weight
+    def weight(self, name: str) -> torch.Tensor:
+        """Return the weights of a table or product, rounded as they are exported."""
+        weight: torch.Tensor = getattr(self, name).weight
+        return self._grid(name, weight.detach()).round(weight) if self.rounded else weight
+
+    def weight_exponents(self, name: str) -> torch.Tensor:
+        """Return the exponents of a product, float32 (outputs, 1)."""
+        weight = getattr(self, name).weight.detach()
+        kept = self.exponents.get(name)
+        return dyadic(weight, self.bits) if kept is None else kept.to(weight.device)
+
+    def _grid(self, name: str, weight: torch.Tensor) -> Grid:
+        if name in ("last", "second_last"):
+            return table_grid(weight, self.bits)
+        return weight_grid(weight, self.weight_exponents(name), self.bits)
 
     def cost(
         self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
     ) -> tuple[torch.Tensor, Hidden]:
         """Return bits of each byte, float32 (B, T), and the state."""
+        logits, hidden = self.logits(before, text, freqs, hidden)
+        return bits_of(logits, text), hidden
+
+    def logits(
+        self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
+    ) -> tuple[torch.Tensor, Hidden]:
+        """Return both nibbles' log2-probabilities but for a sum, (B, T, 2, 16), and the state."""
         high, low, hidden = self(before, text, freqs, hidden)
-        logits = torch.stack([high, low], 2) + torch.log2(freqs)
-        nibbles = torch.stack([text >> 4, text & 15], 2)
-        nats = nn.functional.cross_entropy(
-            (logits * LN2).flatten(0, 2), nibbles.flatten(), reduction="none"
-        )
-        return nats.view(*nibbles.shape).sum(2) / LN2, hidden
+        return torch.stack([high, low], 2) + torch.log2(freqs), hidden
+
+
+def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    """Return what each byte of `text`, (B, T), costs in bits: float32, (B, T)."""
+    nibbles = torch.stack([text >> 4, text & 15], 2)
+    nats = nn.functional.cross_entropy(
+        (logits * LN2).flatten(0, 2), nibbles.flatten(), reduction="none"
+    )
+    return nats.view(*nibbles.shape).sum(2) / LN2

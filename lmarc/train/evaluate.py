@@ -151,14 +151,16 @@ def load(name: str) -> tuple[Evaluator, int]:
     kind = file.kind_of(data)
     if kind == file.KIND_NGRAM:
         return _Ngram(NgramModel.parse(data)), len(data)
-    if kind == file.KIND_NEURAL:
-        sections = file.unpack(data, kind)
+    if kind in (file.KIND_NEURAL, file.KIND_ADAPTER):
+        sections = registry.neural_sections(data)
         base = registry.ngram_model(*base_of(sections))
         return _Neural(NeuralModel.parse(sections, base)), len(data)
     if kind == file.KIND_MULTISCALE:
         digest = hashlib.sha256(data).digest()
         return _Multiscale(registry.multiscale_model(digest, data)), len(data)
-    raise ModelError(f"{name} is a model of kind {kind}, expected one that codes text: 2, 3 or 6")
+    raise ModelError(
+        f"{name} is a model of kind {kind}, expected one that codes text: 2, 3, 6 or 7"
+    )
 
 
 def evaluate(

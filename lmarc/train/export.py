@@ -16,9 +16,10 @@ from lmarc.errors import ModelError
 from lmarc.kernels import neural, ngram
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
-from lmarc.train.byte_network import TABLE_UNIT, ByteNetwork, Shape, dyadic
+from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.grid import TABLE_UNIT
 
-__all__ = ["export", "restore", "train_join"]
+__all__ = ["exponents_of", "export", "restore", "snapped", "train_join"]
 
 JOIN_RATE: Final = 256  # 150 to 400 do well; less leaves text unlike the training text worse
 _PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
@@ -30,17 +31,38 @@ def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
     arrays: dict[str, npt.NDArray[Any]] = {}
     with torch.no_grad():
         for name in _PRODUCTS:
-            weight = getattr(net, name).weight.float().cpu()
-            exponents = dyadic(weight)
-            scaled = torch.floor(weight * torch.exp2(exponents) + 0.5).clamp(-127, 127)
-            arrays[name] = scaled.numpy().astype(np.int8)
-            arrays[f"{name}_exp"] = exponents[:, 0].numpy().astype(np.uint8)
+            exponents = net.weight_exponents(name)
+            arrays[name] = (net.weight(name) * torch.exp2(exponents)).cpu().numpy().astype(np.int8)
+            arrays[f"{name}_exp"] = exponents[:, 0].cpu().numpy().astype(np.uint8)
         for name in _TABLES:
-            table = torch.floor(getattr(net, name).weight.float().cpu() / TABLE_UNIT + 0.5)
+            weight = net.low_bias.weight if name == "low_bias" else net.weight(name)
+            table = torch.floor(weight.float().cpu() / TABLE_UNIT + 0.5)
             arrays[name] = table.clamp(-32768, 32767).numpy().astype(np.int16)
     arrays["join"] = np.full((neural.N_SETS, neural.N_WEIGHTS), 65536, np.int32)
     arrays["join_rate"] = np.array([JOIN_RATE], np.int32)
     return NeuralModel(arrays, base)
+
+
+def exponents_of(model: NeuralModel) -> dict[str, torch.Tensor]:
+    """Return the exponents of a model's products, for `ByteNetwork.exponents`."""
+    return {
+        name: torch.from_numpy(model.arrays[f"{name}_exp"].astype(np.float32))[:, None]
+        for name in _PRODUCTS
+    }
+
+
+def snapped(model: NeuralModel, base: NeuralModel, shift: int) -> NeuralModel:
+    """Return the model whose tables differ from those of `base` as an adapter can say: by int8
+    multiples of 2**shift.
+    """
+    arrays = dict(model.arrays)
+    for name in _TABLES:
+        known = base.arrays[name].astype(np.int32)
+        steps = (arrays[name] - known + (1 << shift >> 1)) >> shift
+        # Never out of the type either.
+        steps = steps.clip(-((known + 32768) >> shift), (32767 - known) >> shift).clip(-127, 127)
+        arrays[name] = (known + (steps << shift)).astype(np.int16)
+    return NeuralModel(arrays, model.ngram)
 
 
 def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:

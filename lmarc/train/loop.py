@@ -26,7 +26,8 @@ import torch
 
 from lmarc.errors import ModelError
 from lmarc.model.ngram import NgramModel
-from lmarc.train.byte_network import ByteNetwork
+from lmarc.train.byte_network import ByteNetwork, Hidden, bits_of
+from lmarc.train.distil import Teacher
 from lmarc.train.feed import Batch, Feed
 
 __all__ = ["CHECKPOINT", "LOG", "Settings", "train_network"]
@@ -48,6 +49,10 @@ class Settings:
     rows: int = 32  # chunks at a time
     steps: int = 512  # bytes of each between two changes of the weights
     rate: float = 4e-3
+    decay: float = 0.01  # of the weights, for every step by the learning rate
+    bits: int = 8  # of weights, or 4
+    prune: float = 0.0  # share of the multiply-adds to leave out before
+    soft: float = 0.0  # share of the cost that a teacher's distributions set, if there is one
     average: float = 0.998  # decay of the moving average of the weights, which is what is kept
     seed: int = 1
     weights: Mapping[str, float] = field(default_factory=dict)  # of domains, beside their sizes
@@ -70,6 +75,7 @@ def train_network(
     folder: Path,
     *,
     resume: bool = False,
+    teacher: ByteNetwork | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
 ) -> ByteNetwork:
     """Train a network on `texts`; return the moving average of its weights.
@@ -87,6 +93,8 @@ def train_network(
         Where checkpoint and log are kept.
     resume : bool
         Whether to go on from the checkpoint there.
+    teacher : ByteNetwork, optional
+        A network over the same mixture whose distributions this one learns too.
     report : callable
         Gets each line of the log: minutes, bytes seen, bits per byte of the mixture and with the
         network over the batches since the line before, in all and by domain.
@@ -98,7 +106,7 @@ def train_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     net = net.to(settings.device)
-    state = _State(net, settings)
+    state = _State(net, settings, None if teacher is None else Teacher(teacher, settings))
     if resume:
         state.load(folder / CHECKPOINT)
     began = time.monotonic() - 60 * state.minutes
@@ -168,11 +176,11 @@ class _Sums:
 class _State:
     """All that a training changes."""
 
-    def __init__(self, net: ByteNetwork, settings: Settings) -> None:
-        self.net, self.settings = net, settings
+    def __init__(self, net: ByteNetwork, settings: Settings, teacher: Teacher | None) -> None:
+        self.net, self.settings, self.teacher = net, settings, teacher
         self.average = copy.deepcopy(net)
         self.optimiser = torch.optim.AdamW(
-            net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=0.01
+            net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=settings.decay
         )
         self.hidden = net.initial(settings.rows)
         self.step, self.minutes = 0, 0.0
@@ -185,9 +193,15 @@ class _State:
         )
         hidden = type(self.hidden)(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
         self._set_rate()
-        costs, self.hidden = self.net.cost(before, text, freqs, hidden)
+        if self.teacher is None:
+            costs, self.hidden = self.net.cost(before, text, freqs, hidden)
+            loss = costs.mean()
+        else:
+            logits, self.hidden = self.net.logits(before, text, freqs, hidden)
+            costs = bits_of(logits, text)
+            loss = self.teacher.mixed(costs, logits, (before, text, freqs), fresh)
         self.optimiser.zero_grad()
-        costs.mean().backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP)
         self.optimiser.step()
         self.step += 1
@@ -213,6 +227,7 @@ class _State:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "hidden": tuple(self.hidden),
+            "teacher": () if self.teacher is None else tuple(self.teacher.hidden),
             "settings": self._kept(),
             "step": self.step,
             "minutes": self.minutes,
@@ -234,6 +249,8 @@ class _State:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.hidden = type(self.hidden)(*state["hidden"])
+        if self.teacher is not None:
+            self.teacher.hidden = Hidden(*state["teacher"])
         self.step, self.minutes = int(state["step"]), float(state["minutes"])
 
     def _kept(self) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 
@@ -14,18 +15,30 @@ from lmarc.codec.neural import model_steps as joint_steps
 from lmarc.codec.ngram import choose_profile, model_steps
 from lmarc.errors import ModelError
 from lmarc.kernels import ngram
-from lmarc.model import file, registry
-from lmarc.model.neural import NeuralModel
+from lmarc.model import adapter, file, registry
+from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.data import Corpus
-from lmarc.train.export import export, restore, train_join
+from lmarc.train.export import exponents_of, export, restore, snapped, train_join
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
+from lmarc.train.pruning import prune
 
-__all__ = ["base_model", "held_out_bits", "initial_model", "train_neural"]
+__all__ = [
+    "AdapterBase", "adapter_base", "base_model", "held_out_bits", "initial_model", "train_neural",
+]  # fmt: skip
 
 MIN_TEXT: Final = 64 << 10  # bytes to train on
+ADAPTER_SHIFT: Final = 7  # finer steps of the tables make adapters larger and no better
+
+
+class AdapterBase(NamedTuple):
+    """The network that an adapter changes."""
+
+    model: NeuralModel
+    sha256: bytes  # of its file
+    ngram: bytes  # SHA-256 of the n-gram model that it corrects
 
 
 def base_model(path: str | None) -> tuple[NgramModel, bytes]:
@@ -46,7 +59,28 @@ def initial_model(path: str | None, base: NgramModel) -> NeuralModel | None:
         return None
     if path == "shipped":
         return NeuralModel(registry.neural_model(registry.shipped("neural")).arrays, base)
-    return NeuralModel.parse(file.unpack(Path(path).read_bytes(), file.KIND_NEURAL), base)
+    return NeuralModel.parse(registry.neural_sections(Path(path).read_bytes()), base)
+
+
+def adapter_base(path: str) -> AdapterBase:
+    """Return what an adapter of the model at `path`, or of the shipped one, begins from.
+
+    For an adapter that is the model below it: its own adapter takes its place.
+
+    Raises
+    ------
+    ModelError
+        When that model is not found by its SHA-256, as every reader of the adapter must find it.
+    """
+    data = b"" if path == "shipped" else Path(path).read_bytes()
+    if not data:
+        sha256 = registry.shipped("neural")
+    elif file.kind_of(data) == file.KIND_ADAPTER:
+        sha256 = file.unpack(data, file.KIND_ADAPTER)["base"]
+    else:
+        sha256 = hashlib.sha256(data).digest()
+    sections = file.unpack(registry.find_bytes(sha256), file.KIND_NEURAL)
+    return AdapterBase(registry.neural_model(sha256), sha256, base_of(sections)[0])
 
 
 def train_neural(
@@ -58,12 +92,15 @@ def train_neural(
     *,
     resume: bool = False,
     join_text: int,
+    every_part: bool = False,
     init: NeuralModel | None = None,
+    teacher: NeuralModel | None = None,
+    differs: AdapterBase | None = None,
     card: Mapping[str, object] | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
     done: Callable[[str], object] = lambda what: None,
 ) -> bytes:
-    """Return the file of a neural model trained on the part 'mixture' of `corpus`.
+    """Return the file of a neural model, or of an adapter, trained on `corpus`.
 
     Parameters
     ----------
@@ -77,22 +114,26 @@ def train_neural(
         Whether to go on from the checkpoint there.
     join_text : int
         Bytes to learn on how far to trust the network.
+    every_part : bool
+        Whether to learn from the part 'tables' too. Otherwise it is left alone: an n-gram model
+        trained on the same text has seen it, and would teach the network to trust it too much.
     init : NeuralModel, optional
         A network to begin with, instead of chance; it grows to the units of `settings`.
+    teacher : NeuralModel, optional
+        A network over `base` whose distributions are learnt too.
+    differs : AdapterBase, optional
+        Make an adapter of it; `init` has its units.
     card : mapping
         More for the model's card.
     report, done : callable
         Get lines of the log, and what is finished.
-
-    The part 'tables' is left alone: an n-gram model trained on the same text has seen it, and
-    would teach the network to trust it too much.
 
     Raises
     ------
     ModelError
         When there is too little text, nothing to resume from, or `init` is too large.
     """
-    texts = corpus.part("mixture")
+    texts = _texts(corpus, every_part)
     total = sum(map(len, texts.values()))
     if total < MIN_TEXT:
         raise ModelError(
@@ -101,37 +142,62 @@ def train_neural(
     torch.manual_seed(settings.seed)
     shape = Shape(settings.first, settings.second)
     net = ByteNetwork(shape) if init is None else restore(init, shape)
-    net = train_network(net, base, texts, settings, folder, resume=resume, report=report)
+    if settings.prune:
+        net = prune(net, settings.prune, base, texts, settings)
+        done(f"pruned to {net.shape.first}x{net.shape.second} units")
+    net.bits = settings.bits
+    if differs is not None:
+        net.exponents = exponents_of(differs.model)
+    net = train_network(
+        net,
+        base,
+        texts,
+        settings,
+        folder,
+        resume=resume,
+        teacher=None if teacher is None else restore(teacher),
+        report=report,
+    )
     done("trained")
-    return finish(export(net.cpu(), base), corpus, inside, settings, join_text, card or {}, done)
-
-
-def finish(
-    model: NeuralModel,
-    corpus: Corpus,
-    inside: bytes,
-    settings: Settings,
-    join_text: int,
-    card: Mapping[str, object],
-    done: Callable[[str], object] = lambda what: None,
-) -> bytes:
-    """Return the file of an exported network, once it is learnt how far to trust it."""
-    pieces = mixture_pieces(corpus.part("mixture"), join_text)
+    model = export(net.cpu(), base)
+    if differs is not None:
+        model = snapped(model, differs.model, ADAPTER_SHIFT)
+    pieces = mixture_pieces(texts, join_text)
     model, _, _ = train_join(model, pieces)
     done(f"joined over {len(pieces)} pieces")
-    details = dict(card) | {
+    details = dict(card or {}) | {
         "corpus_sha256": corpus.digest,
         "settings": {name: value for name, value in asdict(settings).items() if name != "device"},
-        "training_text": sum(map(len, corpus.part("mixture").values())),
+        "training_text": total,
     }
-    return model.pack(json.dumps(details, indent=1, sort_keys=True).encode(), inside)
+    text = json.dumps(details, indent=1, sort_keys=True).encode()
+    if differs is None:
+        return model.pack(text, inside)
+    own = base_of({"ngram": inside})[0] != differs.ngram
+    return adapter.pack(
+        model,
+        differs.model,
+        card=text,
+        digest=differs.sha256,
+        ngram=inside if own else b"",
+        shift=ADAPTER_SHIFT,
+    )
+
+
+def _texts(corpus: Corpus, every_part: bool) -> dict[str, bytes]:
+    """Return the text to learn from, by domain."""
+    texts = corpus.part("mixture")
+    if every_part:
+        for domain, text in corpus.part("tables").items():
+            texts[domain] = texts.get(domain, b"") + text
+    return texts
 
 
 def held_out_bits(
     data: bytes, base: NgramModel, corpus: Corpus, limit: int
 ) -> tuple[float, float, int]:
     """Return bits per byte of held-out text by the mixture and by the model, and its size."""
-    model = NeuralModel.parse(file.unpack(data, file.KIND_NEURAL), base)
+    model = NeuralModel.parse(registry.neural_sections(data), base)
     pieces = mixture_pieces(corpus.part("held out"), limit)
     alone = joint = 0
     for piece in pieces:

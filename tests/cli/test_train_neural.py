@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from lmarc.cli import main
 from lmarc.codec import vectors
+from lmarc.model import file, registry
 
 
 @pytest.fixture
@@ -62,3 +64,94 @@ def test_units_of_another_form_are_refused(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["train", "neural", "x", "-o", "y", "--units", "20x16"])
     assert "multiples of 16" in capsys.readouterr().err
+
+
+QUICK = ["--rows", "4", "--json", "--minutes", "9", "--train-text", "100k"]
+
+
+def trained(
+    capsys: pytest.CaptureFixture[str], texts: Path, out: Path, *options: str
+) -> dict[str, object]:
+    """Train a little, and return what the command reports."""
+    assert main(["train", "neural", str(texts), "-o", str(out), *QUICK, *options]) == 0
+    document: dict[str, object] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_an_adapter_is_small_and_an_archive_needs_its_base(
+    tmp_path: Path,
+    texts: Path,
+    model_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base, out, again = (tmp_path / f"{name}.lmmodel" for name in ("base", "mine", "again"))
+    first = trained(capsys, texts, base, "--ngram", str(model_file), "--units", "32x32")
+    given = ["--ngram", str(model_file), "--adapter", "--all", "--init"]
+    assert main(["train", "neural", str(texts), "-o", str(out), *given, str(base)]) > 2
+    assert "name its file with --model" in capsys.readouterr().err
+    monkeypatch.setenv(registry.MODEL_PATH, str(base))
+    second = trained(capsys, texts, out, *given, str(base))
+    assert second["bits_per_byte"] < first["bits_per_byte"]  # type: ignore[operator]
+    assert file.kind_of(out.read_bytes()) == file.KIND_ADAPTER
+    assert file.unpack(out.read_bytes(), file.KIND_ADAPTER)["ngram"] == b""
+    # An adapter that another is begun with is not below it.
+    trained(capsys, texts, again, *given, str(out))
+    sections = [file.unpack(path.read_bytes(), file.KIND_ADAPTER) for path in (out, again)]
+    assert sections[0]["base"] == sections[1]["base"]
+    archive, source = str(tmp_path / "a.lmarc"), str(texts / "1.txt")
+    coding = ["--preset", "max", "--model", str(out)]
+    assert main(["create", archive, source, "-q", *coding]) == 0
+    assert main(["verify", archive, "-q", "--model", str(out)]) == 0
+    assert main(["info", archive]) == 0
+    assert "adapter" in capsys.readouterr().out
+    assert main(["create", archive, source, "-q", *coding, "--embed-model"]) > 2
+    assert "could not be read alone" in capsys.readouterr().err
+    monkeypatch.setattr(registry, "PACKAGE_FOLDER", tmp_path)
+    digest = hashlib.sha256(base.read_bytes()).hexdigest()
+    monkeypatch.setattr(registry, "SHIPPED", {digest: base.name})
+    assert main(["create", archive, source, "-q", *coding, "--embed-model"]) == 0
+    out.unlink()
+    monkeypatch.delenv(registry.MODEL_PATH)
+    assert main(["verify", archive, "-q"]) == 0
+
+
+def test_four_bits_and_fewer_units_make_smaller_files(
+    tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, small = tmp_path / "whole.lmmodel", tmp_path / "small.lmmodel"
+    ngram = ["--ngram", str(model_file)]
+    trained(capsys, texts, whole, *ngram, "--units", "64x32")
+    given = [*ngram, "--init", str(whole)]
+    base = len(model_file.read_bytes())
+    sizes = {}
+    for options in ((), ("--bits", "4"), ("--prune", "0.4"), ("--teacher", str(whole))):
+        found = trained(capsys, texts, small, *given, *options)
+        assert 0 < found["bits_per_byte"] < 8  # type: ignore[operator]
+        sizes[options] = found["size"] - base  # type: ignore[operator]
+    assert sizes["--bits", "4"] < 0.6 * sizes[()]
+    assert sizes["--prune", "0.4"] < 0.8 * sizes[()]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--adapter"], "need --init"),
+        (["--prune", "0.5"], "need --init"),
+        (["--init", "shipped", "--adapter", "--bits", "4"], "leaves --units, --prune and --bits"),
+        (["--init", "shipped", "--prune", "0.5", "--units", "16x16"], "does not go with --units"),
+        (["--soft", "0.5"], "there is none"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    options: list[str], message: str, texts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "neural", str(texts), "-o", str(texts / "y"), *options]) > 0
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["0", "1", "many", "-0.5"])
+def test_what_is_no_share_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "neural", "x", "-o", "y", "--prune", share])
+    assert "is not a share" in capsys.readouterr().err

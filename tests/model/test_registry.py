@@ -113,7 +113,7 @@ def test_a_model_to_write_with_is_looked_at_before_anything_is_written(
     tmp_path: Path, model_file: Path, data: bytes
 ) -> None:
     found = registry.locate("ngram", 2, model_file)
-    assert found == (digest(data), len(data), str(model_file))
+    assert found == registry.ModelFile(2, digest(data), len(data), str(model_file))
     (tmp_path / "text").write_text("text")
     with pytest.raises(ModelError, match="text: model file begins with"):
         registry.locate("ngram", 2, tmp_path / "text")

@@ -6,7 +6,7 @@ import torch
 from lmarc.codec import vectors
 from lmarc.errors import ModelError
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.export import JOIN_RATE, export, restore, train_join
+from lmarc.train.export import JOIN_RATE, exponents_of, export, restore, snapped, train_join
 
 
 def test_an_export_has_the_networks_shape_and_joins_one_to_one() -> None:
@@ -51,3 +51,36 @@ def test_a_network_never_shrinks() -> None:
     model = vectors.small_network()
     with pytest.raises(ModelError, match="expected at most 16x16"):
         restore(model, Shape(16, 16))
+
+
+def test_four_bits_are_exported_as_they_are_trained() -> None:
+    torch.manual_seed(3)
+    net = ByteNetwork(Shape(32, 32), bits=4)
+    with torch.no_grad():
+        net.low.weight.normal_()
+    model = export(net, vectors.small_model())
+    for name in ("inner", "low"):
+        for group in range(0, 32, 32):
+            part = model.arrays[name][:, group : group + 32]
+            assert all(len(set(row.tolist())) <= 15 for row in part)
+    again = restore(model)
+    for name in ("last", "second_last", "see", "inner", "low"):
+        assert torch.equal(getattr(again, name).weight, net.weight(name)), name
+
+
+def test_exponents_stay_and_tables_go_in_steps() -> None:
+    base = vectors.small_network()
+    net = restore(base)
+    net.exponents = exponents_of(base)
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model = snapped(export(net, base.ngram), base, 4)
+    for name in ("see", "inner", "high", "low", "see_low"):
+        assert (model.arrays[f"{name}_exp"] == base.arrays[f"{name}_exp"]).all()
+        assert (model.arrays[name] != base.arrays[name]).any()
+    for name in ("last", "second_last", "low_bias"):
+        steps = model.arrays[name].astype(int) - base.arrays[name]
+        assert (steps % 16 == 0).all()
+        assert abs(steps).max() <= 127 * 16

@@ -1,0 +1,65 @@
+"""Units that do nothing are left out, and the rest predicts the same."""
+
+from __future__ import annotations
+
+import torch
+
+from lmarc.codec import vectors
+from lmarc.model.neural import multiply_adds
+from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.loop import Settings
+from lmarc.train.pruning import keep, prune, saliencies
+
+SETTINGS = Settings(rows=2, steps=64)
+TEXTS = {"prose": vectors.prose("pruned", 40_000)}
+SHAPE = Shape(48, 32)
+IDLE = torch.arange(16) * 2  # of 32 units
+
+
+def network() -> ByteNetwork:
+    """Return a network in which some units of both layers are not listened to."""
+    torch.manual_seed(4)
+    net = ByteNetwork(SHAPE)
+    with torch.no_grad():
+        net.high.weight.normal_(0, 0.3)
+        net.low.weight.normal_(0, 0.3)
+        net.inner.weight[:, IDLE] = 0
+        net.high.weight[:, IDLE] = 0
+        net.low.weight[:, IDLE] = 0
+    return net
+
+
+def test_units_that_nothing_listens_to_do_not_matter() -> None:
+    net = network()
+    first, second = saliencies(net, vectors.small_model(), TEXTS, SETTINGS)
+    for found, size in ((first, 48), (second, 32)):
+        others = torch.tensor([unit for unit in range(size) if unit not in IDLE])
+        assert (found[IDLE] == 0).all()
+        assert (found[others] > 0).all()
+    assert net.masks is None
+
+
+def test_a_pruned_network_predicts_the_same_without_idle_units() -> None:
+    net = network()
+    share = 1 - multiply_adds(32, 16) / multiply_adds(48, 32)
+    small = prune(net, share - 1e-9, vectors.small_model(), TEXTS, SETTINGS)
+    assert small.shape == Shape(32, 16)
+    torch.manual_seed(5)
+    text, before = torch.randint(0, 256, (2, 30)), torch.randint(0, 256, (2, 30, 2))
+    freqs = torch.rand(2, 30, 2, 16) * 8000 + 1
+    with torch.no_grad():
+        whole, _ = net.cost(before, text, freqs, net.initial(2))
+        pruned, _ = small.cost(before, text, freqs, small.initial(2))
+    torch.testing.assert_close(pruned, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_the_network_is_as_small_as_was_asked() -> None:
+    net = network()
+    for share in (0.1, 0.5):
+        small = prune(net, share, vectors.small_model(), TEXTS, SETTINGS).shape
+        assert multiply_adds(small.first, small.second) <= (1 - share) * multiply_adds(48, 32)
+
+
+def test_what_is_kept_has_its_bits() -> None:
+    units = torch.arange(16)
+    assert keep(ByteNetwork(SHAPE, 4), units, units).bits == 4
