@@ -22,6 +22,15 @@ def texts(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def little(tmp_path: Path) -> Path:
+    folder = tmp_path / "little"
+    folder.mkdir()
+    for n in range(40):
+        (folder / f"{n}.txt").write_bytes(vectors.prose(f"{n}", 10_000))
+    return folder
+
+
 def test_a_network_is_trained_and_used(
     tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -33,7 +42,7 @@ def test_a_network_is_trained_and_used(
     assert 0 < document["bits_per_byte"] < 8
     assert not Path(f"{out}.work").exists()
     archive = str(tmp_path / "a.lmarc")
-    given = ["--preset", "max", "--model", str(out), "--embed-model"]
+    given = ["--text-codec", "neural", "--model", str(out), "--embed-model"]
     assert main(["create", archive, str(texts / "1.txt"), "-q", *given]) == 0
     assert main(["verify", archive, "-q"]) == 0
 
@@ -66,7 +75,7 @@ def test_units_of_another_form_are_refused(capsys: pytest.CaptureFixture[str]) -
     assert "multiples of 16" in capsys.readouterr().err
 
 
-QUICK = ["--rows", "4", "--json", "--minutes", "9", "--train-text", "100k"]
+QUICK = ["--rows", "4", "--json", "--minutes", "9", "--train-text", "60k"]
 
 
 def trained(
@@ -80,27 +89,27 @@ def trained(
 
 def test_an_adapter_is_small_and_an_archive_needs_its_base(
     tmp_path: Path,
-    texts: Path,
+    little: Path,
     model_file: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     base, out, again = (tmp_path / f"{name}.lmmodel" for name in ("base", "mine", "again"))
-    first = trained(capsys, texts, base, "--ngram", str(model_file), "--units", "32x32")
+    first = trained(capsys, little, base, "--ngram", str(model_file), "--units", "32x32")
     given = ["--ngram", str(model_file), "--adapter", "--all", "--init"]
-    assert main(["train", "neural", str(texts), "-o", str(out), *given, str(base)]) > 2
+    assert main(["train", "neural", str(little), "-o", str(out), *given, str(base)]) > 2
     assert "name its file with --model" in capsys.readouterr().err
     monkeypatch.setenv(registry.MODEL_PATH, str(base))
-    second = trained(capsys, texts, out, *given, str(base))
+    second = trained(capsys, little, out, *given, str(base))
     assert second["bits_per_byte"] < first["bits_per_byte"]  # type: ignore[operator]
     assert file.kind_of(out.read_bytes()) == file.KIND_ADAPTER
     assert file.unpack(out.read_bytes(), file.KIND_ADAPTER)["ngram"] == b""
     # An adapter that another is begun with is not below it.
-    trained(capsys, texts, again, *given, str(out))
+    trained(capsys, little, again, *given, str(out))
     sections = [file.unpack(path.read_bytes(), file.KIND_ADAPTER) for path in (out, again)]
     assert sections[0]["base"] == sections[1]["base"]
-    archive, source = str(tmp_path / "a.lmarc"), str(texts / "1.txt")
-    coding = ["--preset", "max", "--model", str(out)]
+    archive, source = str(tmp_path / "a.lmarc"), str(little / "1.txt")
+    coding = ["--text-codec", "neural", "--model", str(out)]
     assert main(["create", archive, source, "-q", *coding]) == 0
     assert main(["verify", archive, "-q", "--model", str(out)]) == 0
     assert main(["info", archive]) == 0
@@ -117,16 +126,16 @@ def test_an_adapter_is_small_and_an_archive_needs_its_base(
 
 
 def test_four_bits_and_fewer_units_make_smaller_files(
-    tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, little: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, small = tmp_path / "whole.lmmodel", tmp_path / "small.lmmodel"
     ngram = ["--ngram", str(model_file)]
-    trained(capsys, texts, whole, *ngram, "--units", "64x32")
+    trained(capsys, little, whole, *ngram, "--units", "64x32")
     given = [*ngram, "--init", str(whole)]
     base = len(model_file.read_bytes())
     sizes = {}
     for options in ((), ("--bits", "4"), ("--prune", "0.4"), ("--teacher", str(whole))):
-        found = trained(capsys, texts, small, *given, *options)
+        found = trained(capsys, little, small, *given, *options)
         assert 0 < found["bits_per_byte"] < 8  # type: ignore[operator]
         sizes[options] = found["size"] - base  # type: ignore[operator]
     assert sizes["--bits", "4"] < 0.6 * sizes[()]
