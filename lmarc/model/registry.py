@@ -285,11 +285,7 @@ def multiscale_model(
         content = data if data is not None else _find_once(sha256, path)
         sections = file.unpack(content, file.KIND_MULTISCALE)
         digest, inside, units = below(sections)
-        base = (
-            neural_model(digest, inside, kind=file.KIND_NEURAL)
-            if any(units)
-            else ngram_model(digest, inside)
-        )
+        base = neural_model(digest, inside) if any(units) else ngram_model(digest, inside)
         known = (MultiscaleModel.parse(sections, base), len(content))
         with _LOCK:
             known = _PARSED_MULTISCALE.setdefault(sha256, known)
@@ -334,14 +330,8 @@ def require_base(data: bytes) -> None:
 
     What ships every installation has, for ever.
     """
-    if file.kind_of(data) == file.KIND_ADAPTER:
-        base = file.unpack(data, file.KIND_ADAPTER)["base"].hex()
-        if base not in SHIPPED:
-            raise ModelError(
-                f"this adapter names its neural model {base}, which does not come with lmarc, "
-                "so an archive that embeds it could not be read alone"
-            )
     while (found := _below(data)) is not None:
+        _require_network(data)
         digest, inside = found
         if inside is None:
             if digest.hex() not in SHIPPED:
@@ -351,6 +341,17 @@ def require_base(data: bytes) -> None:
                 )
             return
         data = inside
+
+
+def _require_network(data: bytes) -> None:
+    """Raise ModelError for an adapter of a network that does not ship."""
+    if file.kind_of(data) == file.KIND_ADAPTER:
+        base = file.unpack(data, file.KIND_ADAPTER)["base"].hex()
+        if base not in SHIPPED:
+            raise ModelError(
+                f"this adapter names its neural model {base}, which does not come with lmarc, "
+                "so an archive that embeds it could not be read alone"
+            )
 
 
 def _find_once(sha256: bytes, path: str | None) -> bytes:

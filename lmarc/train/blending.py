@@ -127,7 +127,7 @@ def model_below(name: str) -> tuple[NeuralModel | NgramModel, bytes]:
     data = Path(name).read_bytes()
     digest = hashlib.sha256(data).digest()
     kind = file.kind_of(data)
-    if kind == file.KIND_NEURAL:
+    if kind in (file.KIND_NEURAL, file.KIND_ADAPTER):
         return registry.neural_model(digest, data), data
     if kind == file.KIND_NGRAM:
         return registry.ngram_model(digest, data), data

@@ -120,9 +120,16 @@ def test_an_adapter_is_small_and_an_archive_needs_its_base(
     digest = hashlib.sha256(base.read_bytes()).hexdigest()
     monkeypatch.setattr(registry, "SHIPPED", {digest: base.name})
     assert main(["create", archive, source, "-q", *coding, "--embed-model"]) == 0
+    # A multi-scale model may stand on an adapter, and holds it.
+    scales, second = str(tmp_path / "scales.lmmodel"), str(tmp_path / "b.lmarc")
+    blending = ["train", "multiscale", str(little), "-o", scales, "--below", str(out), "-q"]
+    assert main([*blending, "--train-text", "60k"]) == 0
+    coding = ["--text-codec", "multiscale", "--model", scales, "--embed-model"]
+    assert main(["create", second, source, "-q", *coding]) == 0
     out.unlink()
     monkeypatch.delenv(registry.MODEL_PATH)
-    assert main(["verify", archive, "-q"]) == 0
+    for path in (archive, second):
+        assert main(["verify", path, "-q"]) == 0
 
 
 def test_four_bits_and_fewer_units_make_smaller_files(
