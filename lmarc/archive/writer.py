@@ -33,7 +33,7 @@ from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.walk import Found, member_name, walk
 from lmarc.codec.base import DEFAULT_PRESET, CodecSettings, ContentClass
 from lmarc.codec.choose import settings_for
-from lmarc.codec.models import TextModel, base_model, text_model
+from lmarc.codec.models import TextModel, base_model, codec_of, text_model
 from lmarc.errors import SourceError
 from lmarc.format.limits import MAX_LINK_TARGET, MAX_OWNER_NUMBER, MAX_SUM, MIB
 from lmarc.format.model import ModelHeader
@@ -95,7 +95,7 @@ class Writer:
         Content of a chunk in bytes, 4 KiB to 16 MiB; 256 KiB for text and 1 MiB for the rest
         otherwise.
     model : path, optional
-        The model file of the codec for text.
+        The model file of the codec for text, which it decides unless `text_codec` does.
     embed_model : bool
         Whether to store that model in the archive.
     index_lines : str
@@ -147,6 +147,9 @@ class Writer:
         dictionary: tuple[int, bytes] | None = None,
     ) -> None:
         settings = settings_for(preset, text_codec, zstd_level)
+        if text_codec is None and model is not None and settings.text_codec is not None:
+            # The model says which codec it is for.
+            settings = settings_for(preset, codec_of(model), zstd_level)
         if settings.text_codec is None and (model is not None or embed_model):
             raise ValueError("a model is for a codec that takes one, and text goes to zstd here")
         sizes = (chunk_size or DEFAULT_TEXT_CHUNK_SIZE, chunk_size or DEFAULT_CHUNK_SIZE)

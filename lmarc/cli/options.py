@@ -275,7 +275,11 @@ def add_coding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chunk-size", type=size, metavar="SIZE", help="content of a chunk, 4K to 16M"
     )
-    parser.add_argument("--model", metavar="FILE", help="the model file of the text codec")
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="the model file of the text codec, which it decides unless --text-codec does",
+    )
     parser.add_argument(
         "--embed-model", action="store_true", help="store that model in the archive"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from lmarc.codec.base import ModelKind
-from lmarc.codec.registry import model_kind
+from lmarc.codec.registry import model_kind, text_codec_names
+from lmarc.errors import ModelError
 
-__all__ = ["TextModel", "base_model", "text_model"]
+__all__ = ["TextModel", "base_model", "codec_of", "text_model"]
 
 
 class TextModel(NamedTuple):
@@ -33,6 +35,18 @@ def base_model(model: TextModel, path: str | None) -> TextModel | None:
     if base is None:
         return None
     return TextModel(int(ModelKind.NGRAM), base.sha256, base.size, b"")
+
+
+def codec_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the codec for text that the model at `path` is for, or None if that cannot be told."""
+    from lmarc.model.file import HEADER, kind_of
+
+    try:
+        with open(path, "rb") as file:
+            kind = kind_of(file.read(HEADER.size))
+    except (OSError, ModelError):
+        return None
+    return next((name for name in text_codec_names()[1:] if model_kind(name) == kind), None)
 
 
 def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:

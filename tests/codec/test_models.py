@@ -2,9 +2,11 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lmarc.codec import models, vectors
 from lmarc.codec.models import text_model
 from lmarc.errors import ModelError, ModelNotFoundError
 from lmarc.model import file, registry
@@ -47,3 +49,19 @@ def test_without_a_shipped_model_a_file_is_asked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(registry, "_DEFAULTS", {})
     with pytest.raises(ModelNotFoundError, match="name the file of one with --model"):
         text_model("ngram", None, embed=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: vectors.small_model().pack(b"{}"), "ngram"),
+        (lambda: vectors.small_network().pack(b"{}", bytes(32)), "neural"),
+        (lambda: vectors.small_blend().pack(b"{}", bytes(32)), "multiscale"),
+        (lambda: b"no model at all, but as long as one", None),
+    ],
+)
+def test_a_model_says_which_codec_it_is_for(tmp_path: Path, make: Any, name: str | None) -> None:
+    path = tmp_path / "a.lmmodel"
+    path.write_bytes(make())
+    assert models.codec_of(path) == name
+    assert models.codec_of(tmp_path / "missing") is None
