@@ -6,22 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from lmarc.codec import neural, ngram, vectors
-from tests import tiny
+from lmarc.codec import multiscale, neural, ngram, vectors
+from tests import naive_multiscale, tiny
 from tools import benchmark
 from tools.benchmarks import _network, network
 from tools.benchmarks.ratio import Task
 
 
-def test_both_codecs_are_counted_on_the_same_chunks(tmp_path: Path) -> None:
+def test_all_codecs_are_counted_on_the_same_chunks(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_bytes(tiny.prose(1, 8192))
     model, speeds = vectors.small_network(), network.Speeds()
-    found = network.measure_text(model, Task(path, "words", 4096, 9, 8192), speeds)
+    blend = vectors.small_blend()
+    found = network.measure_text(blend, model, Task(path, "words", 4096, 9, 8192), speeds)
     chunks = [path.read_bytes()[at : at + 4096] for at in (0, 4096)]
     assert found.size == speeds.size == 8192
     assert found.ngram == sum(len(ngram.compress_with(model.ngram, chunk)) for chunk in chunks)
     assert found.neural == sum(len(neural.compress_either(model, chunk)[1]) for chunk in chunks)
+    sizes = [len(multiscale.compress_either(blend, chunk)[1]) for chunk in chunks]
+    assert found.blended == sum(sizes)
     assert speeds.coding > 0
 
 
@@ -32,8 +35,7 @@ def test_products_are_those_of_the_model() -> None:
 
 def test_the_command_writes_its_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, page = tmp_path / "net.lmmodel", tmp_path / "page.md"
-    base = vectors.small_model().pack(b"{}")
-    model.write_bytes(vectors.small_network().pack(b"{}", base))
+    model.write_bytes(naive_multiscale.file_of(vectors.small_blend()))
     page.write_text("<!-- network: begin -->\n<!-- network: end -->\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "words.txt").write_bytes(tiny.prose(1, 6000))

@@ -1,8 +1,8 @@
-"""What the network of preset `max` saves of the n-gram codec's bytes, and what its time goes to.
+"""What network and blend save of the n-gram codec's bytes, and what their time goes to.
 
-Both codecs code the same chunks; each chunk is decoded and compared. Times are of processor time.
-The network's parts run by themselves, on numbers that do not matter, for as many bytes; what is
-left of the whole is joining, learning how to join, and the profile's choice.
+The three codecs code the same chunks; each chunk is decoded and compared. Times are of processor
+time. The network's parts run by themselves, on numbers that do not matter, for as many bytes; what
+is left of the whole is the blend, or joining and learning how to join, and the profile's choice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from lmarc.cli import options as units
-from lmarc.codec import neural, ngram
+from lmarc.codec import multiscale, neural, ngram
 from lmarc.codec.base import CodecNumber, ModelKind
 from lmarc.codec.jobs import TOGETHER
 from lmarc.model import registry
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import thread_scratch
 from tools.benchmarks import _network, _page
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--count", type=int, default=4, help="chunks of each text, evenly spaced (%(default)s)"
     )
     parser.add_argument("--repeats", type=int, default=5, help="runs of each part (%(default)s)")
-    parser.add_argument("--model", help="the neural model (the one that comes with lmarc)")
+    parser.add_argument(
+        "--model", help="the multi-scale model, of a network (the one that comes with lmarc)"
+    )
     _page.add_page_option(parser)
 
 
@@ -55,12 +58,18 @@ class Text:
     size: int = 0  # bytes
     ngram: int = 0  # bytes of payloads
     neural: int = 0
-    left: int = 0  # chunks that go without the network
+    blended: int = 0
+    left: int = 0  # chunks that go without network and blend
+
+    @property
+    def network_share(self) -> float:
+        """Bytes with the network for each byte without."""
+        return self.neural / self.ngram
 
     @property
     def share(self) -> float:
-        """Bytes with the network for each byte without."""
-        return self.neural / self.ngram
+        """Bytes with the blend for each byte of the n-gram codec."""
+        return self.blended / self.ngram
 
 
 @dataclass
@@ -72,28 +81,29 @@ class Speeds:
     decoding: float = 0.0
 
 
-def measure_text(model: NeuralModel, task: Task, speeds: Speeds) -> Text:
-    """Code the chunks of a text with and without the network."""
+def measure_text(model: MultiscaleModel, network: NeuralModel, task: Task, speeds: Speeds) -> Text:
+    """Code the chunks of a text with all three codecs."""
     found = Text(task.name, domain_of(task.path.name))
     chunks = list(task.chunks())
     payloads = []
     start = time.thread_time()
-    coded = [neural.compress_either(model, chunk) for chunk in chunks]
+    coded = [multiscale.compress_either(model, chunk) for chunk in chunks]
     speeds.coding += time.thread_time() - start
     for chunk, (number, payload) in zip(chunks, coded, strict=True):
         found.size += len(chunk)
-        found.neural += len(payload)
+        found.blended += len(payload)
+        found.neural += len(neural.compress_either(network, chunk)[1])
         found.ngram += len(ngram.compress_with(model.ngram, chunk))
-        if number == CodecNumber.NEURAL:
+        if number == CodecNumber.MULTISCALE:
             payloads.append((payload, len(chunk)))
         elif ngram.decompress_with(model.ngram, payload, len(chunk)) != chunk:
             raise SystemExit(f"a chunk of {task.name} does not decode to what was coded")
     found.left = len(chunks) - len(payloads)
     wanted = [
-        c for c, (number, _) in zip(chunks, coded, strict=True) if number == CodecNumber.NEURAL
+        c for c, (number, _) in zip(chunks, coded, strict=True) if number == CodecNumber.MULTISCALE
     ]
     start = time.thread_time()
-    contents = neural.decompress_together(model, payloads)
+    contents = multiscale.decompress_together(model, payloads)
     speeds.decoding += time.thread_time() - start
     if contents != wanted:
         raise SystemExit(f"a chunk of {task.name} does not decode to what was coded")
@@ -109,33 +119,46 @@ def text_table(texts: Sequence[Text]) -> str:
             text.domain,
             f"{8 * text.ngram / text.size:.3f}",
             f"{8 * text.neural / text.size:.3f}",
+            f"{8 * text.blended / text.size:.3f}",
+            f"{text.network_share:.3f}",
             f"{text.share:.3f}",
             str(text.left or ""),
         ]
         for text in texts
     ]
-    mean = geometric_mean(text.share for text in texts)
-    rows.append(["**all**, geometric mean", "", "", "", f"**{mean:.3f}**", ""])
+    means = [
+        f"**{geometric_mean(share):.3f}**"
+        for share in ([t.network_share for t in texts], [t.share for t in texts])
+    ]
+    rows.append(["**all**, geometric mean", "", "", "", "", *means, ""])
     return format_table(
-        ["text", "domain", "n-gram, bits/byte", "with network", "share", "chunks without"], rows
-    )
+        [
+            "text", "domain", "n-gram, bits/byte", "network", "blend", "network's share",
+            "blend's share", "chunks without",
+        ],
+        rows,
+    )  # fmt: skip
 
 
 def domain_table(texts: Sequence[Text]) -> str:
     """Every domain: the geometric mean of its texts' shares."""
     domains = list(dict.fromkeys(text.domain for text in texts))
     rows = [
-        [domain, f"{geometric_mean(t.share for t in texts if t.domain == domain):.3f}"]
+        [
+            domain,
+            f"{geometric_mean(t.network_share for t in texts if t.domain == domain):.3f}",
+            f"{geometric_mean(t.share for t in texts if t.domain == domain):.3f}",
+        ]
         for domain in domains
     ]
-    return format_table(["domain", "share"], rows)
+    return format_table(["domain", "network's share", "blend's share"], rows)
 
 
-def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
+def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: int) -> str:
     """Return the table of parts of the step."""
     chunk = chunk[:BLOCK]
     choice = ngram.choose_profile(model.ngram, chunk)
-    payload = neural.compress_with(model, chunk)
+    payload = multiscale.compress_with(blend, chunk)
     freqs = np.full(16, 4096, np.int32)
     size, rows = len(chunk), neural.ALONG
     along, together = model.hidden(rows), model.hidden(TOGETHER)
@@ -156,11 +179,12 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
         ),
         "products": large,
         "peak": lambda _: small.run(100 * size // rows // 16),
-        "step": lambda _: neural.model_steps(model, chunk, choice, model.joint()),
-        "coding": lambda _: neural.compress_with(model, chunk),
-        "decoding": lambda _: neural.decompress_with(model, payload, size),
-        "decoding, four chunks": lambda _: neural.decompress_together(
-            model, [(payload, size)] * TOGETHER
+        "neural": lambda _: neural.model_steps(model, chunk, choice, model.joint()),
+        "step": lambda _: multiscale.model_steps(blend, chunk, choice),
+        "coding": lambda _: multiscale.compress_with(blend, chunk),
+        "decoding": lambda _: multiscale.decompress_with(blend, payload, size),
+        "decoding, four chunks": lambda _: multiscale.decompress_together(
+            blend, [(payload, size)] * TOGETHER
         ),
     }
     timed = {name: Timed(action, 1) for name, action in actions.items()}
@@ -172,13 +196,14 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
         ("products of the network", taken["products"]),
         ("the rest of the network", taken["network"] - taken["products"]),
         ("the n-gram mixture", taken["mixture"]),
-        ("joining, and learning to join", other),
+        ("the blend, and what it learns", other),
         ("**the step, coding**", taken["step"]),
         ("rANS and choosing a profile", taken["coding"] - taken["step"]),
         ("**compressing**", taken["coding"]),
         ("**decompressing**, a chunk alone", taken["decoding"]),
         ("**decompressing**, four chunks together", taken["decoding, four chunks"]),
         ("the network, four chunks together", taken["network, four chunks"]),
+        ("the step of codec `neural`, coding", taken["neural"]),
     ]
     count = _network.multiply_adds(model)
     speed = count / taken["products"]
@@ -198,24 +223,28 @@ def profile(model: NeuralModel, chunk: bytes, repeats: int) -> str:
 def run(options: argparse.Namespace) -> int:
     """Measure every text, then the parts of the step."""
     machine = describe_machine("numpy", "numba", "llvmlite")
-    located = registry.locate("neural", ModelKind.NEURAL, options.model)
-    model = registry.neural_model(located.sha256, path=located.path)
+    located = registry.locate("multiscale", ModelKind.MULTISCALE, options.model)
+    model = registry.multiscale_model(located.sha256, path=located.path)
+    network = model.neural
+    if network is None:
+        raise SystemExit(f"{options.model} has no network below")
     paths = find_texts(options.data, None)
     names = [path.name for path in paths]
     speeds = Speeds()
-    neural.compress_either(model, b"kernels are loaded before anything is timed" * 9)
+    multiscale.compress_either(model, b"kernels are loaded before anything is timed" * 9)
     texts = []
     for path in paths:
         name = name_of(path, names, options.data)
         task = Task(path, name, options.chunk, options.count, options.count * options.chunk)
-        texts.append(measure_text(model, task, speeds))
+        texts.append(measure_text(model, network, task, speeds))
     texts.sort(key=lambda text: (text.domain, text.name))
     worst = max(texts, key=lambda text: text.share)
     first = paths[0].read_bytes()[: options.chunk]
     units_text = "x".join(map(str, model.units))
     what = (
         f"{len(texts)} texts, {speeds.size / 1e6:.1f} MB in chunks of {options.chunk >> 10} KiB, "
-        f"up to {options.count} of a text. Network of {units_text} units, {located.size:,} bytes. "
+        f"up to {options.count} of a text. Network of {units_text} units; the blend's file has "
+        f"{located.size:,} bytes. "
         f"Worst text: {worst.name}, {worst.share:.3f}. One core: coding "
         f"{speeds.size / 1e6 / speeds.coding:.2f} MB/s, decoding "
         f"{speeds.size / 1e6 / speeds.decoding:.2f} MB/s."
@@ -226,7 +255,7 @@ def run(options: argparse.Namespace) -> int:
         domain_table(texts),
         text_table(texts),
         "### Its time",
-        profile(model, first, options.repeats),
+        profile(model, network, first, options.repeats),
     ]
     _page.publish(options.page, "network", "\n\n".join(parts))
     return 0
