@@ -21,7 +21,12 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import lmarc  # noqa: E402
-from tools import neural_archives, ngram_archives, reference_decoder  # noqa: E402
+from tools import (  # noqa: E402
+    multiscale_archives,
+    neural_archives,
+    ngram_archives,
+    reference_decoder,
+)
 from tools.bad_archives import BAD  # noqa: E402
 from tools.good_archives import GOOD  # noqa: E402
 from tools.lmarc_archives import MADE_BY_LMARC  # noqa: E402
@@ -90,6 +95,10 @@ def main() -> int:
     wanted += [
         (f"v1/{name}.lmarc", "tools/neural_archives.py", make, None)
         for name, make in neural_archives.GOOD.items()
+    ]
+    wanted += [
+        (f"v1/{name}.lmarc", "tools/multiscale_archives.py", make, None)
+        for name, make in multiscale_archives.GOOD.items()
     ]
     wanted += [
         (f"bad/{name}.lmarc", "tools/bad_archives.py", make, error)

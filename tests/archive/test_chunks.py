@@ -6,10 +6,12 @@ import pytest
 from lmarc.archive.chunks import decode_record, parse_chunk, parse_model, record_payload
 from lmarc.codec.base import CodecSettings
 from lmarc.codec.choose import encode_chunk
+from lmarc.codec.registry import codec_by_name, model_kind, text_codec_names
 from lmarc.errors import CorruptError, FormatError, ModelMismatchError, UnsupportedVersionError
 from lmarc.format.chunk import ChunkHeader
 from lmarc.format.model import ModelHeader
 from lmarc.format.record import RecordType, pack_record
+from tools import reference_decoder
 
 CONTENT = b"content of a chunk, " * 50
 
@@ -55,6 +57,16 @@ def test_a_chunk_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(error, match="byte 77"):
         decode(payload_of(**changes), [1])
+
+
+@pytest.mark.parametrize("name", text_codec_names()[1:])
+def test_a_codec_takes_models_of_its_own_kind_alone(name: str) -> None:
+    codec, kind = codec_by_name(name).number, int(model_kind(name))
+    assert reference_decoder.MODEL_KINDS[codec] == kind
+    payload = payload_of(codec=codec, model_slot=0)
+    assert parse_chunk(payload, 3, [kind], offset=77).codec == codec
+    with pytest.raises(CorruptError, match=f"needs a model of kind {kind}, Model_Slot gives 9"):
+        parse_chunk(payload, 3, [9], offset=77)
 
 
 def test_a_model_comes_back() -> None:

@@ -95,6 +95,8 @@ def test_a_shipped_model_has_its_digest_and_size(sha256: str) -> None:
     assert len(data) <= 20_000_000
     if registry.SHIPPED[sha256].startswith("lmarc-neural"):
         assert registry.neural_model(bytes.fromhex(sha256)).units == (256, 160)
+    elif registry.SHIPPED[sha256].startswith("lmarc-multiscale"):
+        assert registry.multiscale_model(bytes.fromhex(sha256)).units == (256, 160)
     else:
         assert registry.ngram_model(bytes.fromhex(sha256)).bucket_count > 0
 

@@ -1,0 +1,207 @@
+"""The archives of `fixtures` with chunks of codec 6, lawful and unlawful, from plain structs.
+
+Nothing of `lmarc` is imported: the encoder is the reference decoder fed with known symbols.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Sequence
+
+from tools import neural_archives
+from tools.craft import Builder, Chunk, Piece, file
+from tools.craft_ngram import (
+    EXAMPLE_TEXT,
+    KnownSymbols,
+    example_model,
+    pack_model,
+    rans_encode,
+    rans_store,
+)
+from tools.ngram_archives import LINES, ints, two_profiles
+from tools.reference_decoder import (
+    BLEND_ARRAYS,
+    MULTISCALE_SECTIONS,
+    Multiscale,
+    read_multiscale_model,
+)
+
+MULTISCALE = 6
+UNITS = struct.pack("<2H", *neural_archives.UNITS)
+LARGER = struct.pack("<2H", 16, 48)
+MIXTURE_INPUT, NETWORK_INPUT, HEAD_INPUT = 8, 9, 10
+
+
+PERIOD = 97  # after as many numbers weights come again, so that a file is small
+
+
+def weights(name: str, profile: int, count: int) -> list[int]:
+    """Return weights drawn by SHAKE-128; what is below has more of `sures` than the rest."""
+    drawn = hashlib.shake_128(f"{name} {profile}".encode()).digest(2 * PERIOD)
+    few = [number >> 3 for number in struct.unpack(f"<{PERIOD}h", drawn)]
+    numbers = [few[n % PERIOD] for n in range(count)]
+    if name == "sures":
+        for j, more in ((MIXTURE_INPUT, 50_000), (NETWORK_INPUT, 9000), (HEAD_INPUT, 40_000)):
+            numbers[j::16] = [number + more for number in numbers[j::16]]
+    return numbers
+
+
+def blend_sections(profile_count: int = 1) -> dict[str, bytes]:
+    """Return the sections of blends: two halves that learn at other paces, in every profile."""
+    sections = {}
+    for name, size in BLEND_ARRAYS.items():
+        numbers: list[int] = []
+        for profile in range(profile_count):
+            numbers += {
+                "rates": [32_767 * 2 // (count + 3) for count in range(64)]
+                + [65_280 * 2 // (count + 3) for count in range(64)],
+                "limits": [30 + profile, *range(5, 20)],
+                "blend_rates": [20 + (80 >> bits // 2) for bits in range(32)],
+                "head_rates": [64_000 - 9000 * profile, 40 + 200 * profile],
+            }.get(name) or weights(name, profile, size)
+        sections[name] = struct.pack(f"<{len(numbers)}i", *numbers)
+    return sections
+
+
+def sections(profile_count: int = 1, **changes: bytes) -> dict[str, bytes]:
+    """Return the sections of a blend, over the example's n-gram model unless `changes` say else."""
+    known = {
+        "card": b'{"name": "example"}',
+        "below": example_model(),
+        "units": bytes(4),
+        **blend_sections(profile_count),
+        **changes,
+    }
+    return {name: known[name] for name in MULTISCALE_SECTIONS}
+
+
+def multiscale_model(profile_count: int = 1, **changes: bytes) -> bytes:
+    """Return the file of a model with such `sections`."""
+    return pack_model(sections(profile_count, **changes), kind=6)
+
+
+def with_network() -> bytes:
+    """Return a blend over the example's network."""
+    return multiscale_model(below=neural_archives.neural_model(), units=UNITS)
+
+
+def payload(model: bytes, profile: int, content: bytes) -> bytes:
+    """Return the coded content of a chunk of codec 6."""
+    known = KnownSymbols(content)
+    coder = Multiscale(read_multiscale_model(model), profile, len(content))
+    for _ in content:
+        coder.decode_byte(known)
+    return bytes([profile]) + rans_store(*rans_encode(known.steps))
+
+
+def archive(model: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return an archive with a member for each (content, payload)."""
+    builder = Builder()
+    builder.model(model, 6)
+    builder.group(
+        [file(b"%d" % number, content) for number, (content, _) in enumerate(chunks)],
+        [
+            Chunk(content, MULTISCALE, coded, model_slot=0, content_class=1)
+            for content, coded in chunks
+        ],
+        [Piece(number, number, 0, len(content)) for number, (content, _) in enumerate(chunks)],
+    )
+    return builder.finish()
+
+
+def example() -> bytes:
+    """A chunk of text and bytes of all kinds, and a blend over a network."""
+    model = with_network()
+    content = EXAMPLE_TEXT * 3 + LINES + bytes(range(256))
+    return archive(model, [(content, payload(model, 0, content))])
+
+
+def alone() -> bytes:
+    """Chunks of two profiles, and a blend over an n-gram model alone."""
+    model = multiscale_model(2, below=two_profiles())
+    contents = [
+        (0, EXAMPLE_TEXT * 2),
+        (1, LINES * 2),
+        (1, b"[{'a': 1,\t\"b\": (2)}; x-y_z/w|K:=7.5]\n" * 3),
+        (0, bytes(30)),
+        (0, "größer: 数据\n".encode() * 3),
+    ]
+    chunks = [(content, payload(model, profile, content)) for profile, content in contents]
+    return archive(model, chunks)
+
+
+def with_model(model: bytes) -> bytes:
+    """Return an archive whose payload no model decodes, with a model."""
+    return archive(model, [(EXAMPLE_TEXT, bytes(9))])
+
+
+def with_sections(**changes: bytes) -> bytes:
+    """Return such an archive, its model with other sections."""
+    return with_model(multiscale_model(**changes))
+
+
+def with_payload(coded: bytes) -> bytes:
+    """Return an archive with another payload."""
+    return archive(multiscale_model(), [(EXAMPLE_TEXT, coded)])
+
+
+def coded(size: int | None = None) -> bytes:
+    """Return a good payload, whole or cut."""
+    return payload(multiscale_model(), 0, EXAMPLE_TEXT)[:size]
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    """Return a payload with one bit changed."""
+    changed = bytearray(data)
+    changed[place] ^= 1
+    return bytes(changed)
+
+
+def with_network_and_flipped() -> bytes:
+    """Return a damaged payload of the example's network."""
+    model = with_network()
+    return archive(model, [(EXAMPLE_TEXT, flipped(payload(model, 0, EXAMPLE_TEXT), -1))])
+
+
+def pair(first: int, second: int) -> bytes:
+    """Return the section `head_rates` of one profile."""
+    return struct.pack("<2i", first, second)
+
+
+CORRUPT, MODEL = "CorruptError", "ModelError"
+
+GOOD: dict[str, Callable[[], bytes]] = {"multiscale-example": example, "multiscale-alone": alone}
+
+BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "multiscale-flipped-state": (CORRUPT, lambda: with_payload(flipped(coded(), 3))),
+    "multiscale-flipped-word": (CORRUPT, with_network_and_flipped),
+    "multiscale-missing-word": (CORRUPT, lambda: with_payload(coded(-4))),
+    "multiscale-profile": (CORRUPT, lambda: with_payload(b"\1" + coded()[1:])),
+    "multiscale-units": (
+        MODEL,
+        lambda: with_sections(below=neural_archives.neural_model(), units=LARGER),
+    ),
+    "multiscale-units-zero": (MODEL, lambda: with_sections(below=neural_archives.neural_model())),
+    "multiscale-units-alone": (MODEL, lambda: with_sections(units=UNITS)),
+    "multiscale-units-size": (MODEL, lambda: with_sections(units=bytes(2))),
+    "multiscale-base": (MODEL, lambda: with_sections(below=b"no model of any kind")),
+    "multiscale-base-itself": (MODEL, lambda: with_sections(below=multiscale_model())),
+    "multiscale-section-missing": (
+        MODEL,
+        lambda: with_model(pack_model(dict(list(sections().items())[:-1]), kind=6)),
+    ),
+    "multiscale-section-order": (
+        MODEL,
+        lambda: with_model(pack_model(dict(reversed(sections().items())), kind=6)),
+    ),
+    "multiscale-profiles": (MODEL, lambda: with_model(multiscale_model(2))),
+    "multiscale-sures-size": (MODEL, lambda: with_sections(sures=ints(511, 0))),
+    "multiscale-rates": (MODEL, lambda: with_sections(rates=ints(128, 32_768))),
+    "multiscale-rates-negative": (MODEL, lambda: with_sections(rates=ints(128, -1))),
+    "multiscale-limits-zero": (MODEL, lambda: with_sections(limits=ints(16, 0))),
+    "multiscale-limits": (MODEL, lambda: with_sections(limits=ints(16, 64))),
+    "multiscale-blend-rates": (MODEL, lambda: with_sections(blend_rates=ints(32, 4096))),
+    "multiscale-head-limit": (MODEL, lambda: with_sections(head_rates=pair(65_537, 10))),
+    "multiscale-head-rate": (MODEL, lambda: with_sections(head_rates=pair(60_000, 256))),
+}
