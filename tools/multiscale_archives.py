@@ -64,7 +64,7 @@ def blend_sections(profile_count: int = 1) -> dict[str, bytes]:
     return sections
 
 
-def sections(profile_count: int = 1, **changes: bytes) -> dict[str, bytes]:
+def sections(profile_count: int = 1, /, **changes: bytes) -> dict[str, bytes]:
     """Return the sections of a blend, over the example's n-gram model unless `changes` say else."""
     known = {
         "card": b'{"name": "example"}',
@@ -76,7 +76,7 @@ def sections(profile_count: int = 1, **changes: bytes) -> dict[str, bytes]:
     return {name: known[name] for name in MULTISCALE_SECTIONS}
 
 
-def multiscale_model(profile_count: int = 1, **changes: bytes) -> bytes:
+def multiscale_model(profile_count: int = 1, /, **changes: bytes) -> bytes:
     """Return the file of a model with such `sections`."""
     return pack_model(sections(profile_count, **changes), kind=6)
 

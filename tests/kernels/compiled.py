@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmarc.kernels import contexts, match, mixture
+from lmarc.kernels import contexts, head, match, mixture, shapes
 from lmarc.kernels._jit import kernel
 from lmarc.kernels._vector import (
     load_i32,
@@ -25,6 +25,37 @@ def keys_after(text: Any, cursor: Any, fields: Any, keys: Any) -> None:
     for position in range(len(text)):
         contexts.advance(cursor, fields, position, text[position])
     contexts.compute_keys(cursor, fields, text, len(text), keys)
+
+
+@kernel
+def shape_keys_after(text: Any, shape: Any, cursor: Any, fields: Any, keys: Any) -> None:
+    """Write the keys of shapes for each byte of `text`, and the one behind it."""
+    shapes.reset(shape)
+    contexts.reset(cursor, fields)
+    for position in range(len(text)):
+        shapes.compute_keys(shape, cursor, text, position, keys, 16 * position)
+        shapes.advance(shape, cursor, text[position])
+        contexts.advance(cursor, fields, position, text[position])
+    shapes.compute_keys(shape, cursor, text, len(text), keys, 16 * len(text))
+
+
+@kernel
+def learn_head(
+    weights: Any,
+    weight_pairs: Any,
+    tables: Any,
+    pairs: Any,
+    n_pairs: Any,
+    errors: Any,
+    rates: Any,
+    scores: Any,
+) -> None:
+    """Ask the head's tables in turn, and let each learn after that."""
+    for step in range(len(tables)):
+        table, at = tables[step], step * n_pairs
+        store_i32(scores, 16 * step, head.scores(weights, table, pairs, at, n_pairs))
+        error = load_i32(errors, 16 * step)
+        head.learn(weight_pairs, table, pairs, at, n_pairs, error, rates[step])
 
 
 @kernel
