@@ -62,10 +62,10 @@ def test_a_chunk_that_contradicts_itself_is_refused(
 @pytest.mark.parametrize("name", text_codec_names()[1:])
 def test_a_codec_takes_models_of_its_own_kind_alone(name: str) -> None:
     codec, kind = codec_by_name(name).number, int(model_kind(name))
-    assert reference_decoder.MODEL_KINDS[codec] == kind
+    assert kind in reference_decoder.MODEL_KINDS[codec]
     payload = payload_of(codec=codec, model_slot=0)
     assert parse_chunk(payload, 3, [kind], offset=77).codec == codec
-    with pytest.raises(CorruptError, match=f"needs a model of kind {kind}, Model_Slot gives 9"):
+    with pytest.raises(CorruptError, match=f"needs a model of kind {kind}.*, Model_Slot gives 9"):
         parse_chunk(payload, 3, [9], offset=77)
 
 

@@ -201,7 +201,7 @@ def test_the_ngram_model_at_the_bottom_is_found_if_it_ships(tmp_path: Path) -> N
         digest = registry.shipped("ngram")
         size = registry.shipped_path(digest.hex()).stat().st_size
         for below_ in (digest, registry.shipped("neural"), small_network_on(digest)):
-            assert base_of(packed(below_)) == (digest, size, None)
+            assert base_of(packed(below_)) == (file.KIND_NGRAM, digest, size, None)
 
 
 @pytest.mark.skipif(not registry.SHIPPED, reason="this version ships no model")
