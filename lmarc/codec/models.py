@@ -46,6 +46,8 @@ def codec_of(path: str | os.PathLike[str]) -> str | None:
             kind = kind_of(file.read(HEADER.size))
     except (OSError, ModelError):
         return None
+    if kind == ModelKind.ADAPTER:
+        kind = ModelKind.NEURAL
     return next((name for name in text_codec_names()[1:] if model_kind(name) == kind), None)
 
 

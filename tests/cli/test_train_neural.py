@@ -42,7 +42,7 @@ def test_a_network_is_trained_and_used(
     assert 0 < document["bits_per_byte"] < 8
     assert not Path(f"{out}.work").exists()
     archive = str(tmp_path / "a.lmarc")
-    given = ["--text-codec", "neural", "--model", str(out), "--embed-model"]
+    given = ["--preset", "max", "--model", str(out), "--embed-model"]
     assert main(["create", archive, str(texts / "1.txt"), "-q", *given]) == 0
     assert main(["verify", archive, "-q"]) == 0
 
@@ -109,7 +109,7 @@ def test_an_adapter_is_small_and_an_archive_needs_its_base(
     sections = [file.unpack(path.read_bytes(), file.KIND_ADAPTER) for path in (out, again)]
     assert sections[0]["base"] == sections[1]["base"]
     archive, source = str(tmp_path / "a.lmarc"), str(little / "1.txt")
-    coding = ["--text-codec", "neural", "--model", str(out)]
+    coding = ["--preset", "max", "--model", str(out)]
     assert main(["create", archive, source, "-q", *coding]) == 0
     assert main(["verify", archive, "-q", "--model", str(out)]) == 0
     assert main(["info", archive]) == 0
@@ -121,14 +121,14 @@ def test_an_adapter_is_small_and_an_archive_needs_its_base(
     monkeypatch.setattr(registry, "SHIPPED", {digest: base.name})
     assert main(["create", archive, source, "-q", *coding, "--embed-model"]) == 0
     # A multi-scale model may stand on an adapter, and holds it.
-    scales, second = str(tmp_path / "scales.lmmodel"), str(tmp_path / "b.lmarc")
+    scales, other = str(tmp_path / "scales.lmmodel"), str(tmp_path / "b.lmarc")
     blending = ["train", "multiscale", str(little), "-o", scales, "--below", str(out), "-q"]
     assert main([*blending, "--train-text", "60k"]) == 0
     coding = ["--text-codec", "multiscale", "--model", scales, "--embed-model"]
-    assert main(["create", second, source, "-q", *coding]) == 0
+    assert main(["create", other, source, "-q", *coding]) == 0
     out.unlink()
     monkeypatch.delenv(registry.MODEL_PATH)
-    for path in (archive, second):
+    for path in (archive, other):
         assert main(["verify", path, "-q"]) == 0
 
 

@@ -57,6 +57,7 @@ def test_without_a_shipped_model_a_file_is_asked_for(monkeypatch: pytest.MonkeyP
         (lambda: vectors.small_model().pack(b"{}"), "ngram"),
         (lambda: vectors.small_network().pack(b"{}", bytes(32)), "neural"),
         (lambda: vectors.small_blend().pack(b"{}", bytes(32)), "multiscale"),
+        (lambda: file.pack(file.KIND_ADAPTER, {}), "neural"),
         (lambda: b"no model at all, but as long as one", None),
     ],
 )
