@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "train": (
         {"lmarc", "errors", "kernels", "model", "codec"},
-        {"torch", "numpy", "numba", "pyarrow", "matplotlib"},
+        {"torch", "numpy", "numba", "pyarrow", "matplotlib", "tokenizers"},
     ),
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),
 }

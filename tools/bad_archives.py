@@ -4,7 +4,7 @@ A case is an error class of lmarc and a function that returns the bytes. The ref
 refuses all of them.
 """
 
-from tools import multiscale_archives, neural_archives, ngram_archives
+from tools import multiscale_archives, neural_archives, ngram_archives, subword_archives
 from tools.bad_records import HEADERS, MODELS, RECORDS
 from tools.bad_tables import GROUPS, TABLES, entry_cases
 
@@ -19,5 +19,6 @@ BAD = (
     | entry_cases()
     | ngram_archives.BAD
     | neural_archives.BAD
+    | subword_archives.BAD
     | multiscale_archives.BAD
 )

@@ -26,6 +26,7 @@ from lmarc.train import loop
 from lmarc.train.byte_network import LN2, ByteNetwork, Shape
 from lmarc.train.data import documents, gather
 from lmarc.train.export import export
+from lmarc.train.feed import ByteSource
 from lmarc.train.loop import LOG, Settings, train_network
 
 SHAPES = "64x32,128x64,192x128,256x160,384x256,gru:64,gru:128"
@@ -41,9 +42,15 @@ class GruHidden(NamedTuple):
 
     state: torch.Tensor
 
+    def fresh(self, rows: torch.Tensor) -> Any:
+        """Return a state in which the rows that `rows` names begin anew."""
+        return GruHidden(self.state.masked_fill(rows[:, None], 0))
+
 
 class GruNetwork(nn.Module):
     """A GRU in the place of the two layers of `ByteNetwork`."""
+
+    measures = ByteNetwork.measures
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -99,7 +106,7 @@ def measure(
     net: Any = GruNetwork(int(name[4:])) if gru else ByteNetwork(Shape(*map(int, name.split("x"))))
     settings = Settings(minutes=1e9, text=text)
     start = time.monotonic()
-    kept = train_network(net, base, texts, settings, work)
+    kept = train_network(net, ByteSource(base), texts, settings, work)
     minutes = (time.monotonic() - start) / 60
     lines = [json.loads(line) for line in (work / LOG).read_text().splitlines()]
     last = [line for line in lines if line["bytes"] > 0.75 * text] or lines[-1:]

@@ -26,6 +26,7 @@ from tools import (  # noqa: E402
     neural_archives,
     ngram_archives,
     reference_decoder,
+    subword_archives,
 )
 from tools.bad_archives import BAD  # noqa: E402
 from tools.good_archives import GOOD  # noqa: E402
@@ -99,6 +100,10 @@ def main() -> int:
     wanted += [
         (f"v1/{name}.lmarc", "tools/multiscale_archives.py", make, None)
         for name, make in multiscale_archives.GOOD.items()
+    ]
+    wanted += [
+        (f"v1/{name}.lmarc", "tools/subword_archives.py", make, None)
+        for name, make in subword_archives.GOOD.items()
     ]
     wanted += [
         (f"bad/{name}.lmarc", "tools/bad_archives.py", make, error)

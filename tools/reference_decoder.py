@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -792,7 +793,13 @@ def read_model_sections(data: bytes, wanted: int, known: list[str]) -> dict[str,
 
 @lru_cache(maxsize=2)
 def read_ngram_model(data: bytes) -> NgramModel:
-    sections = read_model_sections(data, 2, MODEL_SECTIONS)
+    return read_rows_and_profiles(read_model_sections(data, 2, MODEL_SECTIONS), PROFILE_SECTIONS)
+
+
+def read_rows_and_profiles(
+    sections: dict[str, bytes], known: Mapping[str, tuple[int, int, int]]
+) -> NgramModel:
+    """Return static rows and profiles, whose sections are `known`."""
     counts = sections["counts"]
     check(1 <= len(counts) <= 1 << 22 and max(counts) <= 6, "the buckets of a model")
     # "Row_Count is the sum of counts."
@@ -801,11 +808,11 @@ def read_ngram_model(data: bytes) -> NgramModel:
     # "Profile_Count is the Size of hits divided by 128, 1 to 256."
     profile_count = len(sections["hits"]) // 128
     check(1 <= profile_count <= 256, f"a model has {profile_count} profiles")
-    sizes |= {name: 4 * n * profile_count for name, (n, _, _) in PROFILE_SECTIONS.items()}
+    sizes |= {name: 4 * n * profile_count for name, (n, _, _) in known.items()}
     for name, size in sizes.items():
         check(len(sections[name]) == size, f"section {name} has {len(sections[name])} bytes")
     profiles: list[dict[str, tuple[int, ...]]] = [{} for _ in range(profile_count)]
-    for name, (n, lowest, highest) in PROFILE_SECTIONS.items():
+    for name, (n, lowest, highest) in known.items():
         values = struct.unpack(f"<{n * profile_count}i", sections[name])
         good = all(lowest <= value <= highest for value in values)
         check(good, f"section {name} holds {min(values)} to {max(values)}")
@@ -1020,24 +1027,26 @@ def look_up(table: dict[int, tuple[Place, Place]], hash_: int, b: int) -> Place:
 class Matcher:
     """The state of section 6.1."""
 
+    shortest, longest = 5, 48
+
     def __init__(self, b: int) -> None:
         self.b = b
         self.positions: dict[int, int] = {}
         self.at = self.size = 0
         self.guess: int | None = None
 
-    def look(self, text: bytearray, key: int) -> None:
+    def look(self, text: Sequence[int], key: int) -> None:
         """Look for a match: section 6.2."""
         position = len(text)
-        if position >= 5:
+        if position >= self.shortest:
             slot = key >> 30 - self.b
             if self.size == 0 and slot in self.positions:
                 at, n = self.positions[slot], 0
                 # "the largest n with text[at - i] = text[position - i] for i = 1 to n, n <= at and
                 # n <= 48"
-                while n < min(at, 48) and text[at - n - 1] == text[position - n - 1]:
+                while n < min(at, self.longest) and text[at - n - 1] == text[position - n - 1]:
                     n += 1
-                if n >= 5:
+                if n >= self.shortest:
                     self.at = at
                     self.size = n
             self.positions[slot] = position
@@ -1136,6 +1145,8 @@ STATIC_LANES = (1, 2, 3, 8, 4, 5, 9)
 class Ngram:
     """A chunk of codec 3 while it is decoded."""
 
+    static_lanes: tuple[int, ...] = STATIC_LANES
+
     def __init__(self, model: NgramModel, profile: int, content_size: int) -> None:
         start = model.profiles[profile]
         self.model = model
@@ -1147,7 +1158,7 @@ class Ngram:
             list(start[name]) for name in ("sets", "bytes", "confidences", "hits")
         )
         self.b = min(max((content_size - 1).bit_length() - 1, 11), 14)
-        self.contexts = NgramContexts()
+        self.contexts: Any = NgramContexts()
         self.tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in range(8)]
         self.matcher = Matcher(self.b)
 
@@ -1162,8 +1173,7 @@ class Ngram:
 
     def decode_symbol(self, words: Words, keys: Numbers, half: int, high: int) -> int:
         """Decode a symbol and learn it."""
-        # "salt = 0 for half 0, 1 + high for half 1"
-        hashes = [hash_of(key, 1 + high if half else 0) for key in keys]
+        hashes = [hash_of(key, self.salt(half, high)) for key in keys]
         places = [look_up(self.tables[k], hashes[k], self.b) for k in range(8)]
         counts = [place.count for place in places]
         for k, place in enumerate(places):
@@ -1171,29 +1181,19 @@ class Ngram:
             place.count = min(place.count + 1, self.limits[k])
         # "for each symbol log2(row[symbol]) - 12,288"
         inputs = [[log2(number) - 12_288 for number in place.row] for place in places]
-        for lane in STATIC_LANES:
+        for lane in self.static_lanes:
             row = static_row(self.model, keys[lane], hashes[lane])
             inputs.append(static_input(row))
             # "The count of a static input is 1 where a row was found, else 0."
             counts.append(0 if row is None else 1)
-        guess, expected, length = self.matcher.guess, None, 0
+        expected, length = self.expected(half, high), 0
         inputs.append([0] * 16)
-        # "If there is a guess, and for half 1 only if guess >> 4 is the byte's high symbol"
-        if guess is not None and (half == 0 or guess >> 4 == high):
-            expected = guess & 15 if half else guess >> 4
+        if expected is not None:
             length = self.matcher.length()
             inputs[15][expected] = stretch(self.hits[length] >> 4)
         # "The count of input 15 is the length."
         counts.append(length)
-        last = self.contexts.last
-        # "the byte before, the byte before that, and the guess if a symbol is expected, else the
-        # byte before those"
-        third = last >> 16 & 0xFF if guess is None or expected is None else guess
-        known = [last & 0xFF, last >> 8 & 0xFF, third]
-        vectors = [self.set_of(counts, length, half)]
-        for kind, byte in enumerate(known):
-            # "byte for half 0; 256 + (high << 4) + (byte >> 4) for half 1"
-            vectors.append(512 * kind + (256 + (high << 4) + (byte >> 4) if half else byte))
+        vectors = [self.set_of(counts, length, half), *self.vectors(half, high, expected)]
         trust = [16 * half + confidence(j, counts[j], max(inputs[j])) for j in range(16)]
         parts = (self.sets, self.bytes, self.bytes, self.bytes, self.confidences)
         at = [[16 * vector + j for vector in (*vectors, trust[j])] for j in range(16)]
@@ -1215,6 +1215,31 @@ class Ngram:
             h = self.hits[length]
             self.hits[length] = h + (65_535 - h >> 6) if symbol == expected else h - (h >> 6)
         return symbol
+
+    def salt(self, half: int, high: int) -> int:
+        """Return what is hashed beside the keys."""
+        # "salt = 0 for half 0, 1 + high for half 1"
+        return 1 + high if half else 0
+
+    def expected(self, half: int, high: int) -> int | None:
+        """Return the symbol that a match expects."""
+        guess = self.matcher.guess
+        # "If there is a guess, and for half 1 only if guess >> 4 is the byte's high symbol"
+        if guess is None or (half == 1 and guess >> 4 != high):
+            return None
+        return guess & 15 if half else guess >> 4
+
+    def vectors(self, half: int, high: int, expected: int | None) -> Numbers:
+        """Return the rows of Bytes that apply."""
+        last, guess = self.contexts.last, self.matcher.guess
+        # "the byte before, the byte before that, and the guess if a symbol is expected, else the
+        # byte before those"
+        third = last >> 16 & 0xFF if guess is None or expected is None else guess
+        # "byte for half 0; 256 + (high << 4) + (byte >> 4) for half 1"
+        return [
+            512 * kind + (256 + (high << 4) + (byte >> 4) if half else byte)
+            for kind, byte in enumerate((last & 0xFF, last >> 8 & 0xFF, third))
+        ]
 
     def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
         """Decode a symbol whose freqs are known."""
@@ -1419,23 +1444,33 @@ class Neural(Ngram):
     def __init__(self, model: NeuralModel, profile: int, content_size: int) -> None:
         super().__init__(read_ngram_model(model.base), profile, content_size)
         self.network = Network(model)
-        self.join = list(model.tables["join"])
-        self.join_rate = model.tables["join_rate"][0]
+        self.join = Join(model.tables["join"], model.tables["join_rate"][0])
 
     def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
-        """Decode a symbol, and learn how far to trust the network: section 5."""
+        """Decode a symbol with the joint freqs."""
         network = self.network
         corrections = network.low(high, freqs) if half else network.high(self.contexts.last, freqs)
+        return self.join.code(words, freqs, corrections, half)
+
+
+class Join:
+    """How mixture and network are joined: section 5."""
+
+    def __init__(self, weights: Sequence[int], rate: int) -> None:
+        self.weights, self.rate = list(weights), rate
+
+    def code(self, words: Words, freqs: Numbers, corrections: Numbers, half: int) -> int:
+        """Decode a symbol, and learn how far to trust the network."""
         # "the bit length of 65,536 - max(freqs), less 1"
         at = 2 * (16 * half + (65_536 - max(freqs)).bit_length() - 1)
         inputs = [[log2(freq) - 12_288 for freq in freqs], corrections]
-        joint = freqs_of(inputs, [applied(weight) for weight in self.join[at : at + 2]])
+        joint = freqs_of(inputs, [applied(weight) for weight in self.weights[at : at + 2]])
         symbol = words.decode(joint)
         errors = [(65_536 if s == symbol else 0) - freq >> 2 for s, freq in enumerate(joint)]
         for j, row in enumerate(inputs):
             total = sum(x * error for x, error in zip(row, errors, strict=True))
-            step = (total >> 11) * self.join_rate + 4096 >> 13
-            self.join[at + j] = wrap(self.join[at + j] + step)
+            step = (total >> 11) * self.rate + 4096 >> 13
+            self.weights[at + j] = wrap(self.weights[at + j] + step)
         return symbol
 
 
@@ -1452,6 +1487,320 @@ def neural(coded: bytes, content_size: int, model: bytes | None) -> bytes:
 
 
 CODECS[4] = neural
+
+
+# -------------------- model-file.md 10. Subword models
+
+TRANSFORMER_PRODUCTS = ("attend", "merge", "widen", "narrow")
+BRANCHES = ("first", "second", "third")
+SUBWORD_PROFILE = PROFILE_SECTIONS | {
+    "sets": (432 * 16, -(1 << 31), (1 << 31) - 1),
+    "bytes": (9 * 256 * 16, -(1 << 31), (1 << 31) - 1),
+    "confidences": (3 * 16 * 16, -(1 << 31), (1 << 31) - 1),
+}
+SUBWORD_SECTIONS = ["card", "sizes", "tokens", "shape", "embedding"]
+for _name in (*TRANSFORMER_PRODUCTS, *BRANCHES):
+    SUBWORD_SECTIONS += [_name, f"{_name}_exp"]
+SUBWORD_SECTIONS += ["join", "join_rate", "counts", "spills", "tags", "rows", *SUBWORD_PROFILE]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers of section shape."""
+
+    width: int
+    heads: int
+    layers: int
+    hidden: int
+    window: int
+
+
+@dataclass(frozen=True)
+class SubwordModel:
+    """What a model of kind 5 holds."""
+
+    tokens: list[bytes]
+    shape: Shape
+    embedding: list[tuple[int, ...]]
+    layers: dict[str, list[Product]]
+    branches: list[Product]
+    join: tuple[int, ...]
+    join_rate: int
+    tables: NgramModel
+
+
+@lru_cache(maxsize=2)
+def read_subword_model(data: bytes) -> SubwordModel:
+    sections = read_model_sections(data, 5, SUBWORD_SECTIONS)
+    sizes = sections["sizes"]
+    # "256 to 4096 tokens of 1 to 64 bytes, all different; each single byte is one"
+    check(256 <= len(sizes) <= 4096 and min(sizes) >= 1 and max(sizes) <= 64, "section sizes")
+    check(len(sections["tokens"]) == sum(sizes), "section tokens")
+    ends = list(accumulate(sizes, initial=0))
+    tokens = [sections["tokens"][a:b] for a, b in pairwise(ends)]
+    check(len(set(tokens)) == len(tokens), "a token stands twice")
+    check(sum(len(token) == 1 for token in tokens) == 256, "a byte is no token")
+    shape = Shape(*unpack("5H", sections["shape"], "shape"))
+    check(len(sections["shape"]) == 10, "section shape")
+    # "multiples of 16: width up to 512, hidden up to 4096, window up to 512"
+    for size, most in ((shape.width, 512), (shape.hidden, 4096), (shape.window, 512)):
+        check(size % 16 == 0 and 0 < size <= most, "section shape")
+    check(1 <= shape.layers <= 16, "section shape")
+    check(shape.heads >= 1 and shape.width % (16 * shape.heads) == 0, "section shape")
+    width, hidden = shape.width, shape.hidden
+    check(len(sections["embedding"]) == len(tokens) * width, "section embedding")
+    known = {
+        "attend": (shape.layers, 3 * width, width),
+        "merge": (shape.layers, width, width),
+        "widen": (shape.layers, hidden, width),
+        "narrow": (shape.layers, width, hidden),
+        "first": (1, 16, width),
+        "second": (1, 256, width),
+        "third": (1, 4096, width),
+    }
+    products = {name: read_products(sections, name, *known[name]) for name in known}
+    join = sections["join"] + sections["join_rate"]
+    check(len(sections["join"]) == 4 * 96 and len(join) == 4 * 97, "sections join and join_rate")
+    *weights, rate = struct.unpack("<97i", join)
+    check(0 <= rate <= 4095, "section join_rate")
+    return SubwordModel(
+        tokens,
+        shape,
+        list(struct.iter_unpack(f"<{width}b", sections["embedding"])),
+        {name: products[name] for name in TRANSFORMER_PRODUCTS},
+        [products[name][0] for name in BRANCHES],
+        tuple(weights),
+        rate,
+        read_rows_and_profiles(sections, SUBWORD_PROFILE),
+    )
+
+
+def read_products(
+    sections: dict[str, bytes], name: str, layers: int, outputs: int, inputs: int
+) -> list[Product]:
+    """Return the products of a section, one for each layer."""
+    exponents = sections[f"{name}_exp"]
+    check(len(sections[name]) == layers * outputs * inputs, f"section {name}")
+    check(len(exponents) == layers * outputs and max(exponents) <= 10, f"section {name}_exp")
+    rows = list(struct.iter_unpack(f"<{inputs}b", sections[name]))
+    return [
+        Product(rows[at : at + outputs], exponents[at : at + outputs])
+        for at in range(0, layers * outputs, outputs)
+    ]
+
+
+# -------------------- transformer.md
+
+
+def clamp(value: int, most: int) -> int:
+    return min(max(value, -most), most)
+
+
+def norm(stream: Sequence[int]) -> Numbers:
+    """Return a vector divided by its root mean square: section 3.1."""
+    squares = 1 + sum(x * x >> 8 for x in stream)
+    factor = math.isqrt(len(stream) << 50) // math.isqrt(squares << 12)
+    return [clamp(x * factor + (1 << 17) >> 18, 127) for x in stream]
+
+
+class Transformer:
+    """The Transformer of a chunk."""
+
+    def __init__(self, shape: Shape, layers: dict[str, list[Product]]) -> None:
+        self.shape, self.layers = shape, layers
+        # "Keys and values of the last steps, at most window of them"
+        self.past: list[list[tuple[Numbers, Numbers]]] = [[] for _ in range(shape.layers)]
+
+    def step(self, stream: Sequence[int]) -> Numbers:
+        """Take a step: section 4."""
+        width = self.shape.width
+        for layer in range(self.shape.layers):
+            totals = self.sums("attend", layer, norm(stream))
+            three = [clamp(total + 512 >> 10, 127) for total in totals]
+            past = [*self.past[layer], (three[width : 2 * width], three[2 * width :])]
+            self.past[layer] = past[-self.shape.window :]
+            found = self.attend(three[:width], self.past[layer])
+            stream = self.added(stream, self.sums("merge", layer, found), 6)
+            inner = [clamp(max(t >> 5, 0), 2047) for t in self.sums("widen", layer, norm(stream))]
+            hidden = [min(x * x + (1 << 14) >> 15, 127) for x in inner]
+            stream = self.added(stream, self.sums("narrow", layer, hidden), 5)
+        return norm(stream)
+
+    def sums(self, name: str, layer: int, inputs: Numbers) -> Numbers:
+        """Return the totals of a layer's product."""
+        product = self.layers[name][layer]
+        return [wrap(total) for total in product.sums(inputs, 0, len(product.rows))]
+
+    @staticmethod
+    def added(stream: Sequence[int], totals: Numbers, shift: int) -> Numbers:
+        """Return the stream with totals added to it."""
+        return [
+            clamp(x + (total + (1 << shift - 1) >> shift), 32_767)
+            for x, total in zip(stream, totals, strict=True)
+        ]
+
+    def attend(self, queries: Numbers, past: list[tuple[Numbers, Numbers]]) -> Numbers:
+        """Return what attention finds: section 3.2."""
+        heads = self.shape.heads
+        size = self.shape.width // heads
+        found = []
+        for head in range(heads):
+            own = slice(head * size, (head + 1) * size)
+            slope = 1 << 10 - max(1, 8 * (head + 1) // heads)
+            scores = []
+            for distance, (keys, _) in zip(reversed(range(len(past))), past, strict=True):
+                dot = sum(q * k for q, k in zip(queries[own], keys[own], strict=True))
+                scores.append((dot >> 2) - distance * slope)
+            odds = [exp2(min(max(scores) - score, 32_767)) for score in scores]
+            scale = (1 << 31) // sum(odds)
+            shares = [odd * scale >> 16 for odd in odds]
+            for unit in range(own.start, own.stop):
+                total = sum(p * value[unit] for p, (_, value) in zip(shares, past, strict=True))
+                found.append(clamp(total + (1 << 13) >> 14, 127))
+        return found
+
+
+# -------------------- subword.md
+
+
+class TokenContexts:
+    """The state of section 3.1, and the tokens so far."""
+
+    def __init__(self, tokens: list[bytes]) -> None:
+        self.newline = [b"\n" in token for token in tokens]
+        # "a token with one of the bytes 10, 44, 9, 59 and 124 (newline , tab ; |)"
+        self.separator = [any(byte in b"\n,\t;|" for byte in token) for token in tokens]
+        self.line, self.line_above = 0, -1
+        self.field = self.field_start = 0
+        self.fields = [-1] * 512
+        self.text: list[int] = []
+
+    def before(self, n: int) -> int:
+        """Return the token n places before, 0 where there is none."""
+        return self.text[-n] if n <= len(self.text) else 0
+
+    def take(self, token: int) -> None:
+        """Take in a token: section 3.2."""
+        self.text.append(token)
+        if self.separator[token]:
+            self.fields[self.field] = self.field_start
+            self.field_start = len(self.text)
+            self.field = min(self.field + 1, 511)
+            if self.newline[token]:
+                self.line_above = self.line
+                self.line = len(self.text)
+                self.field = 0
+
+    def raw_keys(self) -> Numbers:
+        """Return the raw keys by lane."""
+        position = len(self.text)
+        t1, t2, t3, t4 = (self.before(n) for n in (1, 2, 3, 4))
+        column = position - self.line
+        above = self.line_above + column
+        up = self.text[above] if self.line_above >= 0 and above < self.line else 0
+        there = self.fields[self.field] + position - self.field_start
+        inside = self.fields[self.field] >= 0 and there < self.line
+        up_field = self.text[there] if inside else 0
+        two = t1 + (t2 << 12)
+        raw = [
+            0,
+            t1,
+            two,
+            two * K1 + t3,
+            two * K1 + (t3 + (t4 << 12)) * K2,
+            t2 + (t3 << 12),
+            min(column, 255) + (up << 8) + (t1 << 20),
+            up_field + (t1 << 12) + (min(self.field, 255) << 24),
+            t1 + ((t2 >> 4) << 12),
+            (t1 >> 4) + ((t2 >> 4) << 8) + ((t3 >> 4) << 16),
+        ]
+        return [mod32(value + (20 + lane) * S) for lane, value in enumerate(raw)]
+
+
+class TokenMatcher(Matcher):
+    """The state of section 4."""
+
+    shortest, longest = 2, 16
+
+
+class Subword(Ngram):
+    """A chunk of codec 5 while it is decoded."""
+
+    # "The static inputs 8 to 14 are those of lanes 0, 1, 8, 2, 3, 5 and 9"
+    static_lanes = (0, 1, 8, 2, 3, 5, 9)
+
+    def __init__(self, model: SubwordModel, profile: int, content_size: int) -> None:
+        super().__init__(model.tables, profile, content_size)
+        self.own = model
+        self.tokens = TokenContexts(model.tokens)
+        self.contexts = self.tokens
+        self.matcher = TokenMatcher(self.b)
+        self.transformer = Transformer(model.shape, model.layers)
+        self.join = Join(model.join, model.join_rate)
+        self.leaving: Numbers = []
+
+    def decode_token(self, words: Words) -> int:
+        """Decode a token and take it in."""
+        entering = [32 * x for x in self.own.embedding[self.tokens.before(1)]]
+        self.leaving = self.transformer.step(entering)
+        keys = [key_of(raw) for raw in self.tokens.raw_keys()]
+        self.matcher.look(self.tokens.text, keys[2])
+        token = 0
+        for level in range(3):
+            token = token << 4 | self.decode_symbol(words, keys, level, token)
+        # "A reader MUST refuse a token that the model does not have"
+        check(token < len(self.own.tokens), f"token {token}")
+        self.matcher.take(token)
+        self.tokens.take(token)
+        return token
+
+    def salt(self, half: int, high: int) -> int:
+        """Return what is hashed beside the keys: section 3.4."""
+        # "salt = 0 at level 0, 1 + prefix at level 1, 17 + prefix at level 2"
+        return (0, 1, 17)[half] + high
+
+    def expected(self, half: int, high: int) -> int | None:
+        """Return the symbol that a match expects: section 4."""
+        guess = self.matcher.guess
+        # "If there is a guess whose branches above the level are the prefix"
+        if guess is None or guess >> 12 - 4 * half != high:
+            return None
+        return guess >> 8 - 4 * half & 15
+
+    def vectors(self, half: int, high: int, expected: int | None) -> Numbers:
+        """Return the rows of Bytes that apply: section 5."""
+        guess = self.matcher.guess
+        third = self.tokens.before(3) if guess is None or expected is None else guess
+        classes = (self.tokens.before(1) >> 4, self.tokens.before(2) >> 4, third >> 4)
+        known = (*classes[:2], high if half else classes[2])
+        return [256 * (3 * kind + half) + value for kind, value in enumerate(known)]
+
+    def set_of(self, counts: Numbers, length: int, half: int) -> int:
+        """Return the row of Sets that applies: section 5."""
+        return super().set_of(counts, length, 0) // 2 * 3 + half
+
+    def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
+        """Decode a symbol with the joint freqs: section 6."""
+        totals = self.own.branches[half].sums(self.leaving, 16 * high, 16)
+        corrections = [clamp(wrap(total) >> 5, 8191) for total in totals]
+        return self.join.code(words, freqs, corrections, half)
+
+
+def subword(coded: bytes, content_size: int, model: bytes | None) -> bytes:
+    parsed = read_subword_model(model or b"")
+    check(coded[0] < len(parsed.tables.profiles), f"Profile is {coded[0]}")
+    words = Words(coded[1:])
+    coder = Subword(parsed, coded[0], content_size)
+    content = bytearray()
+    while len(content) < content_size:
+        content += parsed.tokens[coder.decode_token(words)]
+    # "or whose bytes go beyond Content_Size"
+    check(len(content) == content_size, "the last token goes beyond the content")
+    words.end()
+    return bytes(content)
+
+
+CODECS[5] = subword
 
 
 # -------------------- model-file.md 8. Multi-scale models (kind 6)

@@ -40,7 +40,7 @@ _REMOTE_BATCH: Final = 16 << 20
 # Of a codec that takes seconds for as much: a task ends soon, and decodes a few chunks together.
 _SLOW_BATCH: Final = 256 << 10
 _SLOW_REMOTE_BATCH: Final = 2 << 20
-_SLOW: Final = frozenset({CodecNumber.NEURAL, CodecNumber.MULTISCALE})
+_SLOW: Final = frozenset({CodecNumber.NEURAL, CodecNumber.SUBWORD, CodecNumber.MULTISCALE})
 _UNSIGNED: Final = (1 << 64) - 1
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lmarc.cli import options
 from lmarc.cli.render import Steps, json_line, size
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "run", "weight"]
 
 DEFAULT_UNITS: Final = (256, 160)
 _STEPS: Final = 4  # reading, training, joining, measuring
@@ -118,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weight",
         action="append",
-        type=_weight,
+        type=weight,
         default=[],
         metavar="DOMAIN=W",
         help="draw a domain W times as often as its size says; a domain is a folder or a file",
@@ -296,10 +296,11 @@ def _units(text: str) -> tuple[int, int]:
     return units
 
 
-def _weight(text: str) -> tuple[str, float]:
-    domain, _, weight = text.rpartition("=")
+def weight(text: str) -> tuple[str, float]:
+    """Return the domain and the weight of an option of the form code=2.5."""
+    domain, _, given = text.rpartition("=")
     try:
-        value = float(weight)
+        value = float(given)
     except ValueError:
         value = -1.0
     if not domain or not 0 <= value < float("inf"):

@@ -20,6 +20,7 @@ _CODECS: dict[int, tuple[str, str, str]] = {
     CodecNumber.ZSTD_DICTIONARY: ("zstd+dictionary", "lmarc.codec.zstd", "DICTIONARY_CODEC"),
     CodecNumber.NGRAM: ("ngram", "lmarc.codec.ngram", "CODEC"),
     CodecNumber.NEURAL: ("neural", "lmarc.codec.neural", "CODEC"),
+    CodecNumber.SUBWORD: ("subword", "lmarc.codec.subword", "CODEC"),
     CodecNumber.MULTISCALE: ("multiscale", "lmarc.codec.multiscale", "CODEC"),
 }
 # Codecs that a caller may name for text, besides zstd, and the kind of model that each needs.

@@ -17,7 +17,7 @@ from lmarc.errors import CorruptError, SelfTestError
 
 __all__ = ["CODECS", "EXPECTED", "Outcome", "Warm", "digest_of", "ensure", "selftest", "warmup"]
 
-CODECS: Final = ("ngram", "neural", "multiscale")
+CODECS: Final = ("ngram", "neural", "subword", "multiscale")
 _QUICK: Final = "prose-4095"
 
 # Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
@@ -39,6 +39,12 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "json-8192": "0d8ec2023d707491d58ecace43d74669",
         "chinese-8192": "a67db2a6f4200f71cc60fac9576da88f",
         "noise-8192": "4b471f7857805c9dcd455eee77248dbe",
+    },
+    "subword": {
+        "prose-4095": "b9e8185b8569ab1250e79985ed4f9f26",
+        "json-8192": "6aac9f1a8a05e26e4e2ff05551edf0bb",
+        "chinese-8192": "76bf334bb013d76be81eb65e65c8e27f",
+        "noise-8192": "13be77001eb8c3ae27cf665a418da70b",
     },
     "multiscale": {
         "prose-4095": "09d922a0ca0cd2147a3c1351a24d5c86",
@@ -84,13 +90,14 @@ def digest_of(codec: str, content: bytes) -> str:
     SelfTestError
         When decoding does not give `content`.
     """
-    from lmarc.codec import multiscale, neural, ngram, vectors
+    from lmarc.codec import multiscale, neural, ngram, subword, vectors
 
     payload: bytes
     coder: Any
     coder, model = {
         "ngram": (ngram, vectors.small_model),
         "neural": (neural, vectors.small_network),
+        "subword": (subword, vectors.small_subword),
         "multiscale": (multiscale, vectors.small_blend),
     }[codec]
     payload = coder.compress_with(model(), content)
@@ -155,12 +162,22 @@ def warmup() -> Warm:
         Where it is kept, how much there was to do, and how long it took.
     """
     start = time.monotonic()
-    from lmarc.kernels import _jit, lanes, multiscale, multiscale_lanes, neural, ngram, rans
+    from lmarc.kernels import (
+        _jit,
+        lanes,
+        multiscale,
+        multiscale_lanes,
+        neural,
+        ngram,
+        rans,
+        subword_coder,
+    )
 
     if not _jit.PLAIN:
         selftest([_QUICK])
     kernels: Any = (
         ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, lanes.decode,
+        subword_coder.model, subword_coder.decode,
         multiscale.model, multiscale_lanes.decode,
     )  # fmt: skip
     missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)

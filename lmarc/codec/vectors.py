@@ -7,22 +7,25 @@ it can be compared with constants.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 
-from lmarc.kernels import blend, contexts, ngram
+from lmarc.kernels import blend, contexts, ngram, subword
 from lmarc.model.multiscale import PROFILE_ARRAYS as BLEND_ARRAYS
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, shapes
-from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel
+from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel, thread_scratch
+from lmarc.model.subword import MIXTURE_ARRAYS, SubwordModel
+from lmarc.model.subword import shapes as subword_shapes
+from lmarc.model.transformer import Sizes
+from lmarc.model.vocabulary import LEVELS, Vocabulary
 
 __all__ = [
     "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_blend", "small_model",
-    "small_network",
-    "table",
+    "small_network", "small_subword", "table",
 ]  # fmt: skip
 
 _WORDS: Final = (
@@ -122,8 +125,13 @@ def content_of(name: str) -> bytes:
 @cache
 def small_model() -> NgramModel:
     """Return a model with rows for some words and with two profiles."""
+    return NgramModel(_buckets(prose("model", _TABLE_TEXT)), _profiles(PROFILE_ARRAYS))
+
+
+def _profiles(shapes: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
+    """Return two profiles."""
     arrays = {}
-    for name, (_, shape) in PROFILE_ARRAYS.items():
+    for name, (_, shape) in shapes.items():
         arrays[name] = np.full((2, *shape), _PROFILE.get(name, 0), np.int32)
     visits = np.arange(ngram.N_COUNTS)
     share = np.minimum(65_536 * 5 // (5 * visits + 6), 60_000)
@@ -131,14 +139,41 @@ def small_model() -> NgramModel:
     arrays["mixer_rates"][:] = 48 + (96 >> np.arange(32) // 2)
     arrays["sets"][1] = 5000
     arrays["sets"][1, :, ngram.FIRST_STATIC :] = 12_000
-    return NgramModel(_buckets(prose("model", _TABLE_TEXT)), arrays)
+    return arrays
 
 
 @cache
 def small_network() -> NeuralModel:
     """Return a network of 32 and 16 units over `small_model`, its weights drawn by a hash."""
+    return NeuralModel(_drawn(shapes(32, 16)), small_model())
+
+
+@cache
+def small_subword() -> SubwordModel:
+    """Return a subword model of some 400 tokens, with rows for some words and two profiles."""
+    pieces = [word + end for word in _WORDS for end in (b"", b" ")] + [b'": ', b"\xe7\x9a\x84"]
+    tokens = [bytes((byte,)) for byte in range(256)]
+    tokens += [piece for piece in pieces if len(piece) > 1]
+    vocabulary = Vocabulary(sorted(tokens, key=lambda token: noise(token.hex(), 8)))
+    text = vocabulary.cut(prose("model", 4 * _TABLE_TEXT))
+    state = thread_scratch().state(11, 13)
+    rows: dict[tuple[int, int], set[int]] = {}
+    symbols = (text.astype(np.int64)[:, None] >> 4 * np.arange(LEVELS)[::-1] & 15).reshape(-1)
+    for lane in subword.STATIC_LANES:
+        ids = np.empty(LEVELS * len(text), np.int64)
+        subword.rows_of(state, vocabulary.flags, text, lane, ids)
+        for number, symbol in zip(ids.tolist(), symbols.tolist(), strict=True):
+            rows.setdefault((number & contexts.MASK_32, number >> 32), set()).add(symbol)
+    mixture = NgramModel(_filled(rows), _profiles(MIXTURE_ARRAYS))
+    sizes = Sizes(width=32, heads=2, layers=2, hidden=48, window=32)
+    arrays = _drawn(subword_shapes(sizes, len(vocabulary.tokens)))
+    return SubwordModel(vocabulary, mixture, sizes, arrays)
+
+
+def _drawn(shapes: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
+    """Return a network's numbers, drawn by a hash."""
     arrays = {}
-    for name, (dtype, shape) in shapes(32, 16).items():
+    for name, (dtype, shape) in shapes.items():
         count = int(np.prod(shape))
         numbers = np.frombuffer(noise(name, 2 * count), "<i2").astype(np.int32).reshape(shape)
         if name.endswith("_exp"):
@@ -150,7 +185,7 @@ def small_network() -> NeuralModel:
         elif name == "join_rate":
             numbers = np.array([24])
         arrays[name] = numbers.astype(np.int32)
-    return NeuralModel(arrays, small_model())
+    return arrays
 
 
 @cache
@@ -173,8 +208,6 @@ def small_blend() -> MultiscaleModel:
 
 def _buckets(text: bytes) -> Any:
     """Return buckets with a row for each context of orders 2 to 4 in `text`: uint8[n, 64]."""
-    tags = [[0] * 8 for _ in range(_BUCKETS)]
-    levels = np.zeros((_BUCKETS, ngram.BUCKET_ROWS, 16), np.uint8)
     seen: dict[tuple[int, int], set[int]] = {}
     for at in range(4, len(text)):
         last = int.from_bytes(text[at - 4 : at], "big")
@@ -184,6 +217,13 @@ def _buckets(text: bytes) -> Any:
             high = text[at] >> 4
             seen.setdefault((key, 0), set()).add(high)
             seen.setdefault((key, 1 + high), set()).add(text[at] & 15)
+    return _filled(seen)
+
+
+def _filled(seen: Mapping[tuple[int, int], set[int]]) -> Any:
+    """Return buckets with a row for each key and salt: uint8[n, 64]."""
+    tags = [[0] * 8 for _ in range(_BUCKETS)]
+    levels = np.zeros((_BUCKETS, ngram.BUCKET_ROWS, 16), np.uint8)
     for (key, salt), symbols in seen.items():
         place = _place(key, salt, tags)
         if place is not None:

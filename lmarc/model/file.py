@@ -20,6 +20,7 @@ __all__ = [
     "KIND_MULTISCALE",
     "KIND_NEURAL",
     "KIND_NGRAM",
+    "KIND_SUBWORD",
     "Section",
     "check",
     "kind_of",
@@ -32,6 +33,7 @@ MAGIC: Final = b"\x8dLMMOD\r\n"
 VERSION: Final = 1
 KIND_NGRAM: Final = 2
 KIND_NEURAL: Final = 3
+KIND_SUBWORD: Final = 5
 KIND_MULTISCALE: Final = 6
 KIND_ADAPTER: Final = 7
 HEADER: Final = struct.Struct("<8sHHI")  # Magic, Version, Kind, Section_Count

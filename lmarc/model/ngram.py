@@ -21,11 +21,13 @@ __all__ = [
     "MAX_PROFILES",
     "PROFILE_ARRAYS",
     "RANGES",
+    "TABLES",
     "NgramModel",
     "Scratch",
     "aligned",
     "filled",
     "flat",
+    "read_tables",
     "thread_scratch",
 ]
 
@@ -113,69 +115,36 @@ class NgramModel:
             When the file is no n-gram model, or its arrays do not fit each other.
         """
         sections = file.sections(data, file.KIND_NGRAM)
-        expected = ("card", *_TABLE, *PROFILE_ARRAYS)
+        expected = ("card", *TABLES, *PROFILE_ARRAYS)
         if tuple(sections) != expected:
             found = ", ".join(sections)
             raise ModelError(f"n-gram model has sections {found}; expected {', '.join(expected)}")
-        count = sections["counts"].size
-        if not 0 < count <= MAX_BUCKETS:
-            raise ModelError(f"n-gram model has {count} buckets, expected 1 to {MAX_BUCKETS}")
-        counts = np.frombuffer(sections["counts"].content(), np.uint8)
-        total = int(counts.sum())
-        sizes = {"spills": 4 * len(counts), "tags": 2 * total, "rows": 8 * total}
-        for name, size in sizes.items():
-            if sections[name].size != size:
-                raise ModelError(
-                    f"section {name} of an n-gram model holds {sections[name].size} bytes, "
-                    f"expected {size}"
-                )
-        if counts.max() > ngram.BUCKET_ROWS:
-            raise ModelError(
-                f"section counts of an n-gram model exceeds {ngram.BUCKET_ROWS} rows a bucket"
-            )
-        profiles = {}
-        count = sections["hits"].size // (4 * match.N_LENGTHS)
-        if not 0 < count <= MAX_PROFILES:
-            raise ModelError(f"n-gram model has {count} profiles, expected 1 to {MAX_PROFILES}")
-        for name, (dtype, shape) in PROFILE_ARRAYS.items():
-            if sections[name].size != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
-                raise ModelError(
-                    f"section {name} of an n-gram model does not hold {count} profiles"
-                )
-            array = np.frombuffer(sections[name].content(), dtype).reshape(count, *shape)
-            profiles[name] = array.astype(np.int32)
-        for name, (lowest, highest) in RANGES.items():
-            low, high = profiles[name].min(), profiles[name].max()
-            if low < lowest or high > highest:
-                raise ModelError(
-                    f"section {name} of an n-gram model holds {low} to {high}, "
-                    f"expected {lowest} to {highest}"
-                )
-        if profiles["rates"][:, 0].max() > MAX_SHARE:
-            raise ModelError(f"section rates of an n-gram model has a share above {MAX_SHARE}")
-        return cls(_buckets_of(counts, sections), profiles)
+        return cls(*read_tables(sections, PROFILE_ARRAYS))
 
-    def pack(self, card: bytes) -> bytes:
-        """Return the canonical file of this model. `card` is its model card, JSON text."""
+    def table_sections(self, arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, bytes]:
+        """Return the sections that `read_tables` reads."""
         buckets = self._buckets.reshape(-1, ngram.BUCKET_SIZE)
         tags = buckets[:, :12].copy().view("<u2")
         rows = buckets[:, ngram.ROWS_AT :].reshape(len(buckets), ngram.BUCKET_ROWS, 8)
         counts = filled(rows)
         used = np.arange(ngram.BUCKET_ROWS) < counts[:, None]
         sections = {
-            "card": card,
             "counts": counts.tobytes(),
             "spills": buckets[:, 12:16].tobytes(),
             "tags": tags[used].tobytes(),
             "rows": rows[used].tobytes(),
         }
-        for name, (dtype, _) in PROFILE_ARRAYS.items():
+        for name, (dtype, _) in arrays.items():
             sections[name] = self.profiles[name].astype(dtype).tobytes()
-        return file.pack(file.KIND_NGRAM, sections)
+        return sections
+
+    def pack(self, card: bytes) -> bytes:
+        """Return the canonical file of this model. `card` is its model card, JSON text."""
+        return file.pack(file.KIND_NGRAM, {"card": card, **self.table_sections(PROFILE_ARRAYS)})
 
 
 _BATCH: Final = 1 << 16  # buckets that are filled at a time
-_TABLE: Final = ("counts", "spills", "tags", "rows")
+TABLES: Final = ("counts", "spills", "tags", "rows")
 
 
 def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
@@ -230,6 +199,59 @@ def _fill(cells: Array, counts: Array, section: file.Section) -> None:
             cells[batch][used] = values
 
     section.read_into(parts())
+
+
+def read_tables(
+    sections: Mapping[str, file.Section], arrays: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> tuple[Array, dict[str, Array]]:
+    """Return buckets and profiles that a file's sections hold: what `NgramModel` takes.
+
+    Parameters
+    ----------
+    sections : mapping of str to file.Section
+    arrays : mapping of str to dtype and shape
+        PROFILE_ARRAYS, or as many of other shapes.
+
+    Raises
+    ------
+    ModelError
+        When they do not fit each other.
+    """
+    count = sections["counts"].size
+    if not 0 < count <= MAX_BUCKETS:
+        raise ModelError(f"n-gram model has {count} buckets, expected 1 to {MAX_BUCKETS}")
+    counts = np.frombuffer(sections["counts"].content(), np.uint8)
+    total = int(counts.sum())
+    sizes = {"spills": 4 * len(counts), "tags": 2 * total, "rows": 8 * total}
+    for name, size in sizes.items():
+        if sections[name].size != size:
+            raise ModelError(
+                f"section {name} of an n-gram model holds {sections[name].size} bytes, "
+                f"expected {size}"
+            )
+    if counts.max() > ngram.BUCKET_ROWS:
+        raise ModelError(
+            f"section counts of an n-gram model exceeds {ngram.BUCKET_ROWS} rows a bucket"
+        )
+    profiles = {}
+    count = sections["hits"].size // (4 * match.N_LENGTHS)
+    if not 0 < count <= MAX_PROFILES:
+        raise ModelError(f"n-gram model has {count} profiles, expected 1 to {MAX_PROFILES}")
+    for name, (dtype, shape) in arrays.items():
+        if sections[name].size != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
+            raise ModelError(f"section {name} of an n-gram model does not hold {count} profiles")
+        array = np.frombuffer(sections[name].content(), dtype).reshape(count, *shape)
+        profiles[name] = array.astype(np.int32)
+    for name, (lowest, highest) in RANGES.items():
+        low, high = profiles[name].min(), profiles[name].max()
+        if low < lowest or high > highest:
+            raise ModelError(
+                f"section {name} of an n-gram model holds {low} to {high}, "
+                f"expected {lowest} to {highest}"
+            )
+    if profiles["rates"][:, 0].max() > MAX_SHARE:
+        raise ModelError(f"section rates of an n-gram model has a share above {MAX_SHARE}")
+    return _buckets_of(counts, sections), profiles
 
 
 class Scratch:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lmarc.model.multiscale import MultiscaleModel
     from lmarc.model.neural import NeuralModel
     from lmarc.model.ngram import NgramModel
+    from lmarc.model.subword import SubwordModel
 
 __all__ = [
     "DEFAULT_NGRAM",
@@ -36,6 +37,7 @@ __all__ = [
     "shipped",
     "shipped_base",
     "shipped_path",
+    "subword_model",
 ]
 
 MODEL_PATH: Final = "LMARC_MODEL_PATH"  # folders and files, os.pathsep between them
@@ -58,8 +60,12 @@ DEFAULT_NEURAL: Final = next(
 DEFAULT_MULTISCALE: Final = next(
     (sha256 for sha256, name in SHIPPED.items() if name.startswith("lmarc-multiscale")), ""
 )
+DEFAULT_SUBWORD: Final = next(
+    (sha256 for sha256, name in SHIPPED.items() if name.startswith("lmarc-subword")), ""
+)
 _DEFAULTS: Final = {
-    "ngram": DEFAULT_NGRAM, "neural": DEFAULT_NEURAL, "multiscale": DEFAULT_MULTISCALE,
+    "ngram": DEFAULT_NGRAM, "neural": DEFAULT_NEURAL, "subword": DEFAULT_SUBWORD,
+    "multiscale": DEFAULT_MULTISCALE,
 }  # fmt: skip
 
 _LOCK = threading.Lock()
@@ -270,6 +276,22 @@ def neural_sections(data: bytes) -> dict[str, bytes]:
     return sections
 
 
+def subword_model(
+    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+) -> SubwordModel:
+    """Return the subword model with this SHA-256, parsed once per process; as `ngram_model`."""
+    from lmarc.model.subword import SubwordModel
+
+    with _LOCK:
+        if sha256 not in _PARSED_SUBWORD:
+            content = data if data is not None else _find_once(sha256, path)
+            _PARSED_SUBWORD[sha256] = (SubwordModel.parse(content), len(content))
+        model, found = _PARSED_SUBWORD[sha256]
+    if size is not None and size != found:
+        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    return model
+
+
 def multiscale_model(
     sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
 ) -> MultiscaleModel:
@@ -370,4 +392,5 @@ def _find_once(sha256: bytes, path: str | None) -> bytes:
 _PARSED: Final[dict[bytes, tuple[NgramModel, int]]] = {}
 _PARSED_NEURAL: Final[dict[bytes, tuple[NeuralModel, int, int]]] = {}
 _PARSED_MULTISCALE: Final[dict[bytes, tuple[MultiscaleModel, int]]] = {}
+_PARSED_SUBWORD: Final[dict[bytes, tuple[SubwordModel, int]]] = {}
 _MISSING: Final[dict[tuple[bytes, str | None, str | None], tuple[float, ModelError]]] = {}

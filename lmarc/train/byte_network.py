@@ -38,6 +38,10 @@ class Hidden(NamedTuple):
     first: torch.Tensor
     second: torch.Tensor
 
+    def fresh(self, rows: torch.Tensor) -> Hidden:
+        """Return a state in which the rows that `rows`, bool (rows,), names begin anew."""
+        return Hidden(*(part.masked_fill(rows[:, None], 0) for part in self))
+
 
 class ByteNetwork(nn.Module):
     """Two layers of gated linear recurrences over bytes (B rows, T steps).
@@ -178,6 +182,13 @@ class ByteNetwork(nn.Module):
         """Return both nibbles' log2-probabilities but for a sum, (B, T, 2, 16), and the state."""
         high, low, hidden = self(before, text, freqs, hidden)
         return torch.stack([high, low], 2) + torch.log2(freqs), hidden
+
+    def measures(
+        self, text: torch.Tensor, freqs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return bytes and the mixture's bits of each byte: (B, T)."""
+        nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
+        return torch.ones_like(text), 32 - torch.log2(freqs.gather(3, nibbles)).sum((2, 3))
 
 
 def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from lmarc.train.byte_network import LN2, ByteNetwork
 
 if TYPE_CHECKING:
-    from lmarc.train.loop import Settings
+    from lmarc.train.loop import Course
 
 __all__ = ["Teacher", "soft_cost"]
 
@@ -35,7 +35,7 @@ def soft_cost(logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
 class Teacher:
     """A network that has learnt, and where it is in each row's text."""
 
-    def __init__(self, net: ByteNetwork, settings: Settings) -> None:
+    def __init__(self, net: ByteNetwork, settings: Course) -> None:
         self.net = net.to(settings.device).requires_grad_(False)
         self.soft = settings.soft
         self.hidden = net.initial(settings.rows)

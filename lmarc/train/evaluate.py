@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lmarc.codec import multiscale, neural, ngram
+from lmarc.codec import multiscale, neural, ngram, subword
 from lmarc.codec.jobs import TOGETHER
 from lmarc.errors import CorruptError, ModelError
 from lmarc.kernels.ngram import N_DYNAMIC, N_STATIC
@@ -20,6 +20,8 @@ from lmarc.model import file, registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.model.subword import SubwordModel
+from lmarc.model.vocabulary import LEVELS
 from lmarc.train.data import documents, files
 
 __all__ = ["Evaluated", "Evaluator", "evaluate", "load", "texts_of"]
@@ -70,7 +72,7 @@ class Evaluator(Protocol):
 
     @property
     def multiply_adds(self) -> int:
-        """Products of a network and of the mixture that coding a byte takes."""
+        """Products of a network and of the mixture that coding a byte, or a token, takes."""
 
     def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
         """Return profile and `cumfreq << 16 | freq` of each symbol."""
@@ -129,13 +131,27 @@ def _whole(found: Sequence[bytes | CorruptError]) -> list[bytes]:
     return contents
 
 
+class _Subword:
+    def __init__(self, model: SubwordModel) -> None:
+        self._model = model
+        # Of a token: three symbols, where a byte has two.
+        self.multiply_adds = MIXTURE_PRODUCTS * LEVELS // 2 + model.multiply_adds
+
+    def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
+        profile = subword.choose_profile(self._model, content)
+        return profile, subword.model_steps(self._model, content, profile, self._model.joint())
+
+    def decompress(self, payloads: list[tuple[bytes | memoryview, int]]) -> list[bytes]:
+        return _whole(subword.decompress_together(self._model, payloads))
+
+
 def load(name: str) -> tuple[Evaluator, int]:
     """Return a model with its coder, and the bytes of its file.
 
     Parameters
     ----------
     name : str
-        A file, or 'ngram', 'neural' or 'multiscale' for the models that come with lmarc.
+        A file, or 'ngram', 'neural', 'subword' or 'multiscale' for the models that come with lmarc.
 
     Raises
     ------
@@ -145,7 +161,7 @@ def load(name: str) -> tuple[Evaluator, int]:
         When there is no such file.
     """
     path = Path(name)
-    if not path.exists() and name in ("ngram", "neural", "multiscale"):
+    if not path.exists() and name in ("ngram", "neural", "subword", "multiscale"):
         path = registry.shipped_path(registry.shipped(name).hex())
     data = path.read_bytes()
     kind = file.kind_of(data)
@@ -155,11 +171,13 @@ def load(name: str) -> tuple[Evaluator, int]:
         sections = registry.neural_sections(data)
         base = registry.ngram_model(*base_of(sections))
         return _Neural(NeuralModel.parse(sections, base)), len(data)
+    if kind == file.KIND_SUBWORD:
+        return _Subword(SubwordModel.parse(data)), len(data)
     if kind == file.KIND_MULTISCALE:
         digest = hashlib.sha256(data).digest()
         return _Multiscale(registry.multiscale_model(digest, data)), len(data)
     raise ModelError(
-        f"{name} is a model of kind {kind}, expected one that codes text: 2, 3, 6 or 7"
+        f"{name} is a model of kind {kind}, expected one that codes text: 2, 3, 5, 6 or 7"
     )
 
 

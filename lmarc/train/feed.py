@@ -1,7 +1,8 @@
-"""Batches for networks that are trained in the loop: text, and what the n-gram mixture says of it.
+"""Batches for networks that are trained in the loop: text, and what the mixture says of it.
 
-Chunks come from text that the static tables have not seen, each coded from a fresh start as an
-archive's chunks are. Every row of a batch is at a place of its own in a chunk of its own.
+Text is bytes or tokens: what a `Source` makes of it. Chunks come from text that the static tables
+have not seen, each coded from a fresh start as an archive's chunks are. Every row of a batch is at
+a place of its own in a chunk of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,41 @@ from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
 from lmarc.model.ngram import NgramModel
 
-__all__ = ["Batch", "Feed"]
+__all__ = ["Batch", "ByteSource", "Feed", "Source"]
 
 Array = npt.NDArray[Any]
 CHUNK: Final = 65536  # bytes
 
 
-def _freqs_of(model: NgramModel, content: bytes) -> Array:
-    return mixture_freqs(model, content, choose_profile(model, content))
+class Source(Protocol):
+    """What text is made of, and what a mixture says of it. Safe to share between threads."""
+
+    @property
+    def levels(self) -> int:
+        """Symbols of sixteen that a step has."""
+
+    def cut(self, content: bytes) -> Array:
+        """Return the steps of a chunk: integers, shape (count,)."""
+
+    def freqs(self, content: bytes) -> Array:
+        """Return the mixture's freqs of their symbols: uint16, shape (count, levels, 16)."""
+
+
+class ByteSource:
+    """Bytes, of two symbols each, and the n-gram mixture."""
+
+    levels: Final = 2
+
+    def __init__(self, model: NgramModel) -> None:
+        self._model = model
+
+    def cut(self, content: bytes) -> Array:
+        """Return bytes: uint8."""
+        return np.frombuffer(content, np.uint8)
+
+    def freqs(self, content: bytes) -> Array:
+        """Return the mixture's freqs of both nibbles: uint16, shape (size, 2, 16)."""
+        return mixture_freqs(self._model, content, choose_profile(self._model, content))
 
 
 class Batch(NamedTuple):
@@ -35,7 +63,7 @@ class Batch(NamedTuple):
 
     before: Array  # int64, (B, T, 2)
     text: Array  # int64, (B, T)
-    freqs: Array  # float32, (B, T, 2, 16)
+    freqs: Array  # float32, (B, T, levels, 16)
     fresh: Array  # bool, (B,): rows that begin a chunk
     domains: list[str]  # of each row
 
@@ -45,7 +73,8 @@ class _Chunk:
     """A row's text, how far it has come, and what the mixture says of it once it is asked."""
 
     domain: str
-    text: bytes
+    content: bytes
+    text: Array
     at: int = 0
     freqs: Future[Array] | None = None
 
@@ -60,9 +89,9 @@ class Feed:
     ----------
     executor : concurrent.futures.Executor
         Where the mixture walks ahead, over a few chunks; the caller's, who ends it.
-    model : NgramModel
+    source : Source
     texts : mapping of str to bytes
-        Text by domain; domains are drawn by size, or by `weights`. One that is shorter than
+        Text by domain; domains are drawn by size, or by `weights`. One that has fewer steps than
         `steps` is left out.
     rows, steps : int
         Shape of a batch.
@@ -84,7 +113,7 @@ class Feed:
     def __init__(
         self,
         executor: Executor,
-        model: NgramModel,
+        source: Source,
         texts: Mapping[str, bytes],
         rows: int,
         steps: int,
@@ -95,10 +124,12 @@ class Feed:
         ahead: int = 4,
     ) -> None:
         self._executor = executor
-        self._model = model
-        self._texts = {name: text for name, text in texts.items() if len(text) >= steps}
+        self._source = source
+        self._texts = {
+            name: text for name, text in texts.items() if len(source.cut(text[:CHUNK])) >= steps
+        }
         if not self._texts:
-            raise ModelError(f"no domain has {steps} bytes of text for the network to learn from")
+            raise ModelError(f"no domain has {steps} steps of text for the network to learn from")
         self._rows, self._steps = rows, steps
         self._skip, self._ahead = skip, ahead
         self._random = np.random.default_rng(seed)
@@ -123,7 +154,8 @@ class Feed:
             count = max(1, len(text) // CHUNK)
             self._order[name] = self._random.permutation(count).tolist()
         start = self._order[name].pop() * CHUNK
-        return _Chunk(name, text[start : start + CHUNK])
+        content = text[start : start + CHUNK]
+        return _Chunk(name, content, self._source.cut(content))
 
     def __iter__(self) -> Iterator[Batch]:
         # Rows begin at different places, so that they do not end together.
@@ -136,7 +168,7 @@ class Feed:
         waiting: deque[_Chunk] = deque()
 
         def ask(chunk: _Chunk) -> _Chunk:
-            chunk.freqs = self._executor.submit(_freqs_of, self._model, chunk.text)
+            chunk.freqs = self._executor.submit(self._source.freqs, chunk.content)
             return chunk
 
         def take() -> _Chunk:
@@ -162,11 +194,11 @@ class Feed:
 
     def _batch(self, rows: list[_Chunk], fresh: Array) -> Batch:
         padded = np.zeros((self._rows, self._steps + 2), np.int64)
-        freqs = np.empty((self._rows, self._steps, 2, 16), np.float32)
+        freqs = np.empty((self._rows, self._steps, self._source.levels, 16), np.float32)
         for row, chunk in enumerate(rows):
             known = min(chunk.at, 2)
             text = chunk.text[chunk.at - known : chunk.at + self._steps]
-            padded[row, 2 - known :] = np.frombuffer(text, np.uint8)
+            padded[row, 2 - known :] = text
             assert chunk.freqs is not None
             freqs[row] = chunk.freqs.result()[chunk.at : chunk.at + self._steps]
         before = np.stack([padded[:, 1:-1], padded[:, :-2]], 2)

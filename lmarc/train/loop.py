@@ -1,4 +1,4 @@
-"""Train a byte network in the loop of the n-gram mixture: batches, steps, checkpoints, resuming.
+"""Train a network in the loop of a mixture: batches, steps, checkpoints, resuming.
 
 The same code runs on a CPU and on CUDA. A checkpoint is a file beside the work, written to another
 name and renamed; a training that is resumed goes on with the step, weights, average, optimiser and
@@ -19,18 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from lmarc.errors import ModelError
-from lmarc.model.ngram import NgramModel
 from lmarc.train.byte_network import ByteNetwork, Hidden, bits_of
 from lmarc.train.distil import Teacher
-from lmarc.train.feed import Batch, Feed
+from lmarc.train.feed import Batch, Feed, Source
 
-__all__ = ["CHECKPOINT", "LOG", "Settings", "train_network"]
+__all__ = ["CHECKPOINT", "LOG", "Course", "InTheLoop", "Settings", "train_network"]
 
 CHECKPOINT: Final = "checkpoint.pt"
 LOG: Final = "log.jsonl"
@@ -41,23 +41,19 @@ CLIP: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What decides a training, besides its text and n-gram model."""
+class Course:
+    """What decides a training, besides its network, its text and the mixture."""
 
-    first: int = 256  # units of the first layer
-    second: int = 160
     rows: int = 32  # chunks at a time
-    steps: int = 512  # bytes of each between two changes of the weights
+    steps: int = 512  # bytes, or tokens, of each between two changes of the weights
     rate: float = 4e-3
     decay: float = 0.01  # of the weights, for every step by the learning rate
-    bits: int = 8  # of weights, or 4
-    prune: float = 0.0  # share of the multiply-adds to leave out before
     soft: float = 0.0  # share of the cost that a teacher's distributions set, if there is one
     average: float = 0.998  # decay of the moving average of the weights, which is what is kept
     seed: int = 1
     weights: Mapping[str, float] = field(default_factory=dict)  # of domains, beside their sizes
     minutes: float = 60.0  # the end is at this
-    text: int | None = None  # or after as many bytes, if that is sooner
+    text: int | None = None  # or after as many steps, if that is sooner
     checkpoint_minutes: float = 2.0
     device: str = "cpu"
 
@@ -67,28 +63,58 @@ class Settings:
         return max(minutes / self.minutes if self.minutes > 0 else 1.0, by_text)
 
 
+@dataclass(frozen=True, slots=True)
+class Settings(Course):
+    """Those of a byte network."""
+
+    first: int = 256  # units of the first layer
+    second: int = 160
+    bits: int = 8  # of weights, or 4
+    prune: float = 0.0  # share of the multiply-adds to leave out before
+
+
+class InTheLoop(Protocol):
+    """A network that corrects a mixture: a `torch.nn.Module` that has this besides."""
+
+    def initial(self, rows: int) -> Any:
+        """Return the state at a chunk's beginning: tensors, and `fresh`, which names rows."""
+
+    def cost(
+        self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Any
+    ) -> tuple[torch.Tensor, Any]:
+        """Return bits of each step, float32 (B, T), and the state."""
+
+    def measures(
+        self, text: torch.Tensor, freqs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return bytes and the mixture's bits of each step: (B, T)."""
+
+
+N = TypeVar("N", bound=nn.Module)
+
+
 def train_network(
-    net: ByteNetwork,
-    model: NgramModel,
+    net: N,
+    source: Source,
     texts: Mapping[str, bytes],
-    settings: Settings,
+    settings: Course,
     folder: Path,
     *,
     resume: bool = False,
     teacher: ByteNetwork | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
-) -> ByteNetwork:
+) -> N:
     """Train a network on `texts`; return the moving average of its weights.
 
     Parameters
     ----------
-    net : ByteNetwork
-        Where training begins; changed.
-    model : NgramModel
-        Whose tables have not seen `texts`.
+    net : torch.nn.Module
+        Where training begins; it is `InTheLoop`, and changed.
+    source : Source
+        Of a mixture whose tables have not seen `texts`.
     texts : mapping of str to bytes
         By domain.
-    settings : Settings
+    settings : Course
     folder : Path
         Where checkpoint and log are kept.
     resume : bool
@@ -117,7 +143,7 @@ def train_network(
     with _half_products(), ThreadPoolExecutor(threads, "feed") as executor:
         feed = Feed(
             executor,
-            model,
+            source,
             texts,
             settings.rows,
             settings.steps,
@@ -130,12 +156,12 @@ def train_network(
             state.minutes = (time.monotonic() - began) / 60
             if settings.done(state.minutes, state.step) >= 1:
                 break
-            sums.add(batch.domains, *state.learn(batch))
+            sums.add(batch.domains, state.learn(batch))
             now = time.monotonic()
             if now - logged > LOG_SECONDS:
                 line = {
                     "minutes": round(state.minutes, 2),
-                    "bytes": state.step * settings.rows * settings.steps,
+                    "bytes": state.bytes,
                     **sums.line(),
                 }
                 with (folder / LOG).open("a") as log:
@@ -146,20 +172,20 @@ def train_network(
                 state.save(folder / CHECKPOINT)
                 saved = now
     state.save(folder / CHECKPOINT)
-    return state.average
+    average: N = state.average
+    return average
 
 
 class _Sums:
-    """Bits per byte since the last line of the log, by domain."""
+    """Bytes and bits since the last line of the log, by domain."""
 
     def __init__(self) -> None:
         self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
 
-    def add(self, domains: list[str], alone: list[float], together: list[float]) -> None:
-        for domain, mixture, network in zip(domains, alone, together, strict=True):
-            sums = self._sums[domain]
-            for at, value in enumerate((1.0, mixture, network)):
-                sums[at] += value
+    def add(self, domains: list[str], measured: list[list[float]]) -> None:
+        for domain, *values in zip(domains, *measured, strict=True):
+            for at, value in enumerate(values):
+                self._sums[domain][at] += value
 
     def line(self) -> dict[str, Any]:
         total = [sum(sums[at] for sums in self._sums.values()) for at in range(3)]
@@ -176,23 +202,23 @@ class _Sums:
 class _State:
     """All that a training changes."""
 
-    def __init__(self, net: ByteNetwork, settings: Settings, teacher: Teacher | None) -> None:
+    def __init__(self, net: Any, settings: Course, teacher: Teacher | None) -> None:
         self.net, self.settings, self.teacher = net, settings, teacher
-        self.average = copy.deepcopy(net)
+        self.average: Any = copy.deepcopy(net)
         self.optimiser = torch.optim.AdamW(
             net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=settings.decay
         )
         self.hidden = net.initial(settings.rows)
-        self.step, self.minutes = 0, 0.0
+        self.step, self.bytes, self.minutes = 0, 0, 0.0
 
-    def learn(self, batch: Batch) -> tuple[list[float], list[float]]:
-        """Take one step; return each row's bits per byte of the mixture and with the network."""
+    def learn(self, batch: Batch) -> list[list[float]]:
+        """Take one step; return each row's bytes, bits of the mixture and bits with the network."""
         before, text, freqs, fresh = (
             torch.from_numpy(np.ascontiguousarray(part)).to(self.settings.device)
             for part in batch[:4]
         )
-        hidden = type(self.hidden)(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
         self._set_rate()
+        hidden = self.hidden.fresh(fresh)
         if self.teacher is None:
             costs, self.hidden = self.net.cost(before, text, freqs, hidden)
             loss = costs.mean()
@@ -210,9 +236,9 @@ class _State:
             decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
             for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
-            nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
-            bits = 32 - torch.log2(freqs.gather(3, nibbles)).sum((2, 3))
-        return bits.mean(1).tolist(), costs.detach().mean(1).tolist()
+            measured = (*self.net.measures(text, freqs), costs.detach())
+        self.bytes += int(measured[0].sum())
+        return [part.sum(1).tolist() for part in measured]
 
     def _set_rate(self) -> None:
         """Warm up over steps, then follow a cosine."""
@@ -230,6 +256,7 @@ class _State:
             "teacher": () if self.teacher is None else tuple(self.teacher.hidden),
             "settings": self._kept(),
             "step": self.step,
+            "bytes": self.bytes,
             "minutes": self.minutes,
         }
         temporary = path.with_name(path.name + ".partial")
@@ -251,7 +278,8 @@ class _State:
         self.hidden = type(self.hidden)(*state["hidden"])
         if self.teacher is not None:
             self.teacher.hidden = Hidden(*state["teacher"])
-        self.step, self.minutes = int(state["step"]), float(state["minutes"])
+        self.step, self.bytes = int(state["step"]), int(state["bytes"])
+        self.minutes = float(state["minutes"])
 
     def _kept(self) -> dict[str, Any]:
         """Return what must not change when a training is resumed."""

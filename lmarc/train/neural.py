@@ -21,6 +21,7 @@ from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.data import Corpus
 from lmarc.train.export import exponents_of, export, restore, snapped, train_join
+from lmarc.train.feed import ByteSource
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 from lmarc.train.pruning import prune
@@ -150,7 +151,7 @@ def train_neural(
         net.exponents = exponents_of(differs.model)
     net = train_network(
         net,
-        base,
+        ByteSource(base),
         texts,
         settings,
         folder,

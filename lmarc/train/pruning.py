@@ -18,7 +18,7 @@ import torch
 from lmarc.model.neural import multiply_adds
 from lmarc.model.ngram import NgramModel
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.feed import Feed
+from lmarc.train.feed import ByteSource, Feed
 from lmarc.train.loop import Settings
 
 __all__ = ["keep", "prune", "saliencies"]
@@ -56,7 +56,8 @@ def saliencies(
     totals = torch.zeros(shape.first), torch.zeros(shape.second)
     hidden = net.initial(settings.rows)
     with ThreadPoolExecutor(1, "feed") as executor:
-        feed = Feed(executor, model, texts, settings.rows, settings.steps, seed=settings.seed)
+        source = ByteSource(model)
+        feed = Feed(executor, source, texts, settings.rows, settings.steps, seed=settings.seed)
         for batch in islice(feed, BATCHES):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             hidden = type(hidden)(*(part.masked_fill(fresh[:, None], 0) for part in hidden))

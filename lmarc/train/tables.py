@@ -6,7 +6,7 @@ would stand in for it; the rows that save most are kept, until the model is full
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,18 +44,25 @@ def quantise(probabilities: Array) -> Array:
     return np.searchsorted(middles, bits.ravel()).reshape(bits.shape).astype(np.uint8)
 
 
-def choose(counted: Mapping[int, Counts], threshold: float) -> Rows:
+def choose(
+    counted: Mapping[int, Counts],
+    threshold: float,
+    lanes: Sequence[int] = STATIC_LANES,
+    parents_of: Mapping[int, int | None] = PARENTS,
+) -> Rows:
     """Return the rows that save more than `threshold` bits each.
+
+    A parent stands before its children in `lanes`.
 
     A context's probabilities are its counts, smoothed with those of the longest shorter context
     that was kept.
     """
     fallback: dict[int, Array] = {}
     chosen = []
-    for lane in STATIC_LANES:  # a parent stands before its children
+    for lane in lanes:
         ids, counts, parents = counted[lane]
         seen = counts.astype(np.float32)
-        parent = PARENTS[lane]
+        parent = parents_of[lane]
         if parent is None:
             prior = np.full_like(seen, 1 / 16)
         else:

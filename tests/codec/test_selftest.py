@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lmarc
-from lmarc.codec import multiscale, neural, ngram, selftest, vectors
+from lmarc.codec import multiscale, neural, ngram, selftest, subword, vectors
 from lmarc.errors import SelfTestError
 
 
@@ -58,7 +58,7 @@ def test_a_sound_coder_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_decoder_that_gives_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for codec in (ngram, neural, multiscale):
+    for codec in (ngram, neural, subword, multiscale):
         monkeypatch.setattr(codec, "decompress_with", lambda model, payload, size: bytes(size))
     for outcome in selftest.selftest(["prose-4095"]):
         assert not outcome.ok

@@ -13,14 +13,14 @@ from lmarc.codec import vectors
 from lmarc.codec.neural import mixture_freqs
 from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
-from lmarc.train.feed import CHUNK, Batch, Feed
+from lmarc.train.feed import CHUNK, Batch, ByteSource, Feed
 
 TEXTS = {"a": vectors.prose("a", 3 * CHUNK), "b": vectors.records("b", CHUNK)}
 
 
 def some(count: int, skip: int = 0) -> list[Batch]:
     with ThreadPoolExecutor(1) as executor:
-        feed = Feed(executor, vectors.small_model(), TEXTS, 3, 8192, seed=5, skip=skip)
+        feed = Feed(executor, ByteSource(vectors.small_model()), TEXTS, 3, 8192, seed=5, skip=skip)
         return list(islice(feed, count))
 
 
@@ -44,7 +44,9 @@ def test_batches_that_are_passed_over_change_none_after_them() -> None:
 def test_domains_are_drawn_by_size_and_weight() -> None:
     def shares(weights: dict[str, float]) -> dict[str, int]:
         with ThreadPoolExecutor(1) as executor:
-            feed = Feed(executor, vectors.small_model(), TEXTS, 8, 8192, weights=weights)
+            feed = Feed(
+                executor, ByteSource(vectors.small_model()), TEXTS, 8, 8192, weights=weights
+            )
             (batch,) = islice(feed, 1)
         return {name: batch.domains.count(name) for name in TEXTS}
 
@@ -56,9 +58,16 @@ def test_domains_are_drawn_by_size_and_weight() -> None:
 def test_weights_must_fit_the_domains() -> None:
     with ThreadPoolExecutor(1) as executor:
         with pytest.raises(ModelError, match=r"weight for domain c, expected one of a, b"):
-            Feed(executor, vectors.small_model(), TEXTS, 2, 512, weights={"c": 1.0})
+            Feed(executor, ByteSource(vectors.small_model()), TEXTS, 2, 512, weights={"c": 1.0})
         with pytest.raises(ModelError, match="nothing is left"):
-            Feed(executor, vectors.small_model(), TEXTS, 2, 512, weights={"a": 0.0, "b": 0.0})
+            Feed(
+                executor,
+                ByteSource(vectors.small_model()),
+                TEXTS,
+                2,
+                512,
+                weights={"a": 0.0, "b": 0.0},
+            )
 
 
 def test_rows_go_on_where_they_were_and_begin_anew_at_a_chunk() -> None:
@@ -89,7 +98,7 @@ def test_a_feed_that_is_left_holds_no_thread() -> None:
     """The collector would have to wait for it, where it may be the one that waits for ever."""
     with ThreadPoolExecutor(1) as executor:
         before = threading.active_count()
-        batches = iter(Feed(executor, vectors.small_model(), TEXTS, 2, 512))
+        batches = iter(Feed(executor, ByteSource(vectors.small_model()), TEXTS, 2, 512))
         next(batches)
         assert threading.active_count() <= before + 1  # the executor's own
         del batches
@@ -99,7 +108,7 @@ def test_a_feed_that_is_left_holds_no_thread() -> None:
 def test_domains_shorter_than_a_batch_are_left_out_and_missed_where_there_are_no_others() -> None:
     texts = {"long": TEXTS["b"], "short": b"too short"}
     with ThreadPoolExecutor(1) as executor:
-        (batch,) = islice(Feed(executor, vectors.small_model(), texts, 2, 512), 1)
+        (batch,) = islice(Feed(executor, ByteSource(vectors.small_model()), texts, 2, 512), 1)
         assert batch.text.shape == (2, 512)
-        with pytest.raises(ModelError, match="no domain has 512 bytes"):
-            Feed(executor, vectors.small_model(), {"short": b"too short"}, 2, 512)
+        with pytest.raises(ModelError, match="no domain has 512 steps"):
+            Feed(executor, ByteSource(vectors.small_model()), {"short": b"too short"}, 2, 512)
