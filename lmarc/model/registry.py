@@ -52,6 +52,7 @@ SHIPPED: Final[dict[str, str]] = {
     "9c42a8b7090258f817c0408486e45d82495a401e0eae8c89879a16252ee9be87": (
         "lmarc-multiscale-1.lmmodel"
     ),
+    "5402b8e37b37629c6dd7fed22e18e37a2990cdbe0ca743cb846ff912181b8993": "lmarc-subword-1.lmmodel",
 }
 DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")
 DEFAULT_NEURAL: Final = next(
