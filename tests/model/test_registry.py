@@ -93,10 +93,13 @@ def test_what_is_missing_for_one_chunk_is_not_sought_again_for_the_next(
 def test_a_shipped_model_has_its_digest_and_size(sha256: str) -> None:
     data = registry.find_bytes(bytes.fromhex(sha256))
     assert len(data) <= 20_000_000
-    if registry.SHIPPED[sha256].startswith("lmarc-neural"):
+    name = registry.SHIPPED[sha256]
+    if name.startswith("lmarc-neural"):
         assert registry.neural_model(bytes.fromhex(sha256)).units == (256, 160)
-    elif registry.SHIPPED[sha256].startswith("lmarc-multiscale"):
+    elif name.startswith("lmarc-multiscale"):
         assert registry.multiscale_model(bytes.fromhex(sha256)).units == (256, 160)
+    elif name.startswith("lmarc-subword"):
+        assert registry.subword_model(bytes.fromhex(sha256)).sizes.width == 96
     else:
         assert registry.ngram_model(bytes.fromhex(sha256)).bucket_count > 0
 
@@ -121,5 +124,5 @@ def test_a_model_to_write_with_is_looked_at_before_anything_is_written(
         registry.locate("ngram", 2, tmp_path / "text")
     with pytest.raises(ModelError, match="of kind 2, expected 3"):
         registry.locate("neural", 3, model_file)
-    with pytest.raises(ModelNotFoundError, match="no model for the subword codec"):
-        registry.locate("subword", 3)
+    with pytest.raises(ModelNotFoundError, match="no model for the numeric codec"):
+        registry.locate("numeric", 3)
