@@ -3,7 +3,7 @@
     python -m tests.conformance.coder THREADS INPUT...
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
-`neural:KIND-SIZE`: coded with the small network.
+`neural:KIND-SIZE` or `subword:KIND-SIZE`: coded with the small network, or the small subword model.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from lmarc.codec import neural, ngram, vectors
+from lmarc.codec import neural, ngram, subword, vectors
 from lmarc.kernels import _jit
 from lmarc.model import registry
 
@@ -28,6 +28,12 @@ def digest(name: str) -> str:
         payload = neural.compress_with(network, content)
         decoded = neural.decompress_with(network, payload, len(content))
         if neural.decompress_together(network, [(payload, len(content))] * 3) != [content] * 3:
+            raise SystemExit(f"{name} does not decode beside others")
+    elif which == "subword":
+        tokens = vectors.small_subword()
+        payload = subword.compress_with(tokens, content)
+        decoded = subword.decompress_with(tokens, payload, len(content))
+        if subword.decompress_together(tokens, [(payload, len(content))] * 3) != [content] * 3:
             raise SystemExit(f"{name} does not decode beside others")
     else:
         model = vectors.small_model()
