@@ -17,7 +17,8 @@ from numba.extending import intrinsic, models, overload, register_model
 __all__ = [
     "bit_length", "count_at_most", "dot_pairs", "either", "equal", "larger", "largest", "less",
     "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr", "mask_bits", "maximum",
-    "minimum", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "product_high", "smaller",
+    "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "product_high",
+    "smaller",
     "splat", "splat_at", "splat_word", "store_i16", "store_i32", "store_u16", "store_words",
     "total", "unsigned_product_high", "widen", "widen_signed",
 ]  # fmt: skip
@@ -116,7 +117,6 @@ def _operator(op, method, word_method=None):
 add, add_integer = _operator(operator.add, "add")
 sub, sub_integer = _operator(operator.sub, "sub")
 mul, mul_integer = _operator(operator.mul, "mul")
-shl, shl_integer = _operator(operator.lshift, "shl")
 shr, shr_integer = _operator(operator.rshift, "ashr", "lshr")
 and_, and_integer = _operator(operator.and_, "and_")
 xor, xor_integer = _operator(operator.xor, "xor")
@@ -405,6 +405,26 @@ def dot_pairs(typing, array, offset, pairs):
         return builder.add(even, odd)
 
     return vector(array, INT, vector), codegen
+
+
+@intrinsic
+def move_pairs(typing, array, offset, errors, pairs, rate):
+    def codegen(context, builder, signature, args):
+        narrow, wide = ir.VectorType(I16, 32), ir.VectorType(I32, 32)
+        weights = _load(context, builder, signature, args, narrow, 4)
+        error, inputs = (builder.bitcast(given, narrow) for given in args[2:4])
+        factors = builder.mul(inputs, _splat(builder, builder.trunc(args[4], I16), narrow))
+        # Halves of the product apart, which processors multiply by; the low one's upper bit rounds.
+        product = builder.mul(builder.sext(error, wide), builder.sext(factors, wide))
+        high = builder.trunc(builder.ashr(product, _const(16, wide)), narrow)
+        rounds = builder.lshr(builder.mul(error, factors), _const(15, narrow))
+        step = builder.add(high, rounds)
+        moved = _call(builder, "llvm.sadd.sat.v32i16", narrow, [weights, step])
+        least = _const(-32767, narrow)
+        moved = _call(builder, "llvm.smax.v32i16", narrow, [moved, least])
+        return _store(context, builder, signature, args, moved, 4)
+
+    return types.void(array, INT, vector, vector, INT), codegen
 
 
 @intrinsic

@@ -11,7 +11,8 @@ __all__ = [
     "add_u16", "bit_lanes", "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
     "find_tag", "gather", "gather_8", "larger", "largest", "less", "load_8", "load_i16",
     "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr", "mask_bits", "maxima",
-    "maximum", "minimum", "mix", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "prefetch",
+    "maximum", "minimum", "mix", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word", "pack",
+    "prefetch",
     "prefix_sums", "product_high", "scatter", "scatter_8", "smaller", "splat", "splat_at",
     "splat_word", "store_i16", "store_i32", "store_u16", "store_words", "total",
     "unsigned_product_high", "vector_of", "widen", "widen_signed",
@@ -296,3 +297,15 @@ def dot_pairs(array: Array, offset: int, pairs: Vector) -> Vector:
     factors = pairs.view(np.int16).astype(np.int32)
     products: Vector = (weights * factors).reshape(16, 2).sum(axis=1, dtype=np.int32)
     return products
+
+
+def move_pairs(array: Array, offset: int, errors: Vector, pairs: Vector, rate: int) -> None:
+    """Add (error * input * rate + 32768) >> 16 to 32 int16, up to +-32767.
+
+    The int16 are two in each int32 of `array`; errors and inputs are the int16 of the lanes, and
+    input * rate fits 16 bits.
+    """
+    weights = array[offset : offset + 16].view(np.int16)
+    factors = pairs.view(np.int16).astype(np.int32) * rate
+    steps = (errors.view(np.int16) * factors + 32768) >> 16
+    weights[:] = np.clip(weights + steps, -32767, 32767).astype(np.int16)

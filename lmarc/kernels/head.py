@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._jit import I16Array, I32Array, inlined
-from ._vector import dot_pairs, load_i32, maximum, minimum, mul16, splat, splat_at, store_i32
+from ._vector import dot_pairs, maximum, minimum, move_pairs, splat, splat_at
 
 if TYPE_CHECKING:
     from ._vector_plain import Vector
@@ -64,15 +64,6 @@ def learn(
         0 to 255: times error and input, >> 16. 10 is 0.01 of what a gradient in bits would move.
     """
     first = 16 * n_pairs * table
+    both = (error & 0xFFFF) * 0x10001
     for k in range(n_pairs):
-        inputs = splat_at(pairs, pair + k)
-        both = load_i32(weights, first + 16 * k)
-        even = _moved((both << 16) >> 16, error, ((inputs << 16) >> 16) * rate)
-        odd = _moved(both >> 16, error, (inputs >> 16) * rate)
-        store_i32(weights, first + 16 * k, (odd << 16) + (even & 0xFFFF))
-
-
-@inlined
-def _moved(weight: Vector, error: Vector, value: Vector) -> Vector:
-    moved = weight + ((mul16(error, value) + 32768) >> 16)
-    return minimum(maximum(moved, splat(-32767)), splat(32767))
+        move_pairs(weights, first + 16 * k, both, splat_at(pairs, pair + k), rate)
