@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lmarc.codec import neural, ngram, vectors
+from lmarc.codec import multiscale, neural, ngram, vectors
 from lmarc.errors import ModelError
 from lmarc.model import file
 from lmarc.train.evaluate import MIXTURE_PRODUCTS, evaluate, load, texts_of
+from tests import naive_multiscale
 
 TEXTS = {"prose": vectors.prose("evaluate", 30_000), "json": vectors.records("evaluate", 9000)}
 
@@ -45,6 +46,20 @@ def test_a_network_is_counted(network_file: Path) -> None:
     (found,) = evaluate(model, {"prose": TEXTS["prose"][:5000]})
     payload = neural.compress_with(vectors.small_network(), TEXTS["prose"][:5000])
     assert found.coded_size == len(payload)
+
+
+def test_a_blend_is_counted_as_a_second_mixture(tmp_path: Path) -> None:
+    path = tmp_path / "blend.lmmodel"
+    path.write_bytes(naive_multiscale.file_of(vectors.small_blend()))
+    model, size = load(str(path))
+    assert size == path.stat().st_size
+    # The network below, and what the head says of both symbols.
+    network = 16 * 128 + 32 * 48 + 3 * 16 * 16 + 2 * 16 * 16
+    assert model.multiply_adds == 2 * MIXTURE_PRODUCTS + network
+    (found,) = evaluate(model, {"prose": TEXTS["prose"][:5000]})
+    payload = multiscale.compress_with(vectors.small_blend(), TEXTS["prose"][:5000])
+    assert found.coded_size == len(payload)
+    assert found.bits / 8 <= found.coded_size
 
 
 def test_texts_go_by_domain_or_by_file_up_to_a_limit(tmp_path: Path) -> None:
