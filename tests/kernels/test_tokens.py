@@ -32,12 +32,12 @@ def test_matches_are_the_plain_ones() -> None:
     while len(text) < 600:
         start = choose.randrange(len(text) + 1)
         text += text[start : start + choose.randrange(40)] or [choose.randrange(4096)]
-    keys = [0, 0] + [a * 4096 + b << 5 for a, b in pairwise(text)]
+    keys = [0, 0] + [reference_decoder.key_of(a << 12 | b) for a, b in pairwise(text)]
     plain = reference_decoder.TokenMatcher(11)
-    slots = [(key & 0xFFFFFFFF) >> 30 - 11 for key in keys[: len(text)]]
+    slots = [key >> 30 - 11 for key in keys[: len(text)]]
     expected = []
     for position, token in enumerate(text):
-        plain.look(text[:position], keys[position] & 0xFFFFFFFF)
+        plain.look(text[:position], keys[position])
         expected += [-1 if plain.guess is None else plain.guess, plain.size]
         plain.take(token)
     state = thread_scratch().state(11, 13)

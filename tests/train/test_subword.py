@@ -64,7 +64,7 @@ def test_an_untrained_network_changes_nothing() -> None:
 
 def test_training_lowers_the_cost_and_the_integers_follow() -> None:
     torch.manual_seed(3)
-    content = vectors.prose("trained", 4000)
+    content = vectors.prose("trained", 1500)
     before, text, freqs = inputs(content)
     net = SubwordNetwork(TransformerShape(32, 1, 2, 48, 32), VOCABULARY)
     optimiser = torch.optim.AdamW(net.parameters(), 0.01)
