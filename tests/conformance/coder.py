@@ -3,17 +3,21 @@
     python -m tests.conformance.coder THREADS INPUT...
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
-`neural:KIND-SIZE` or `subword:KIND-SIZE`: coded with the small network, or the small subword model.
+`neural:KIND-SIZE`, `subword:KIND-SIZE` or `multiscale:KIND-SIZE`: coded with the small network, the
+small subword model or the small blend, and decoded again alone and in batches.
 """
 
 import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
-from lmarc.codec import neural, ngram, subword, vectors
+from lmarc.codec import jobs, multiscale, neural, ngram, subword, vectors
 from lmarc.kernels import _jit
 from lmarc.model import registry
+
+TOGETHER = 64  # chunks that are decoded in one batch, as through PyTorch
 
 
 def digest(name: str) -> str:
@@ -35,6 +39,14 @@ def digest(name: str) -> str:
         decoded = subword.decompress_with(tokens, payload, len(content))
         if subword.decompress_together(tokens, [(payload, len(content))] * 3) != [content] * 3:
             raise SystemExit(f"{name} does not decode beside others")
+    elif which == "multiscale":
+        blend = vectors.small_blend()
+        payload = multiscale.compress_with(blend, content)
+        decoded = multiscale.decompress_with(blend, payload, len(content))
+        for count in (3, TOGETHER) if len(content) < 1000 and not _jit.PLAIN else (3,):
+            together = [(payload, len(content))] * count
+            if multiscale.decompress_together(blend, together) != [content] * count:
+                raise SystemExit(f"{name} does not decode beside {count - 1} others")
     else:
         model = vectors.small_model()
         if which == "model":
@@ -49,7 +61,7 @@ def digest(name: str) -> str:
 def main() -> None:
     """Print what was found, and by what."""
     threads, names = int(sys.argv[1]), sys.argv[2:]
-    with ThreadPoolExecutor(threads) as pool:
+    with patch.object(jobs, "TOGETHER", TOGETHER), ThreadPoolExecutor(threads) as pool:
         digests = dict(zip(names, pool.map(digest, names), strict=True))
     target = "plain"
     if not _jit.PLAIN:

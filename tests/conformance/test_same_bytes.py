@@ -21,6 +21,7 @@ SIZES = (1, 3, 4095, 65_536)
 INPUTS = [f"{kind}-{size}" for kind in KINDS for size in SIZES]
 NEURAL = [f"neural:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
 SUBWORD = [f"subword:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
+MULTISCALE = [f"multiscale:{kind}-{size}" for kind in KINDS for size in (1, 700, 20_000)]
 # In plain Python a byte takes milliseconds.
 LITTLE = [
     "prose-1",
@@ -31,9 +32,11 @@ LITTLE = [
     "noise-100",
     "neural:prose-99",
     "subword:prose-99",
+    "multiscale:json-99",
 ]
 # Through PyTorch on a processor it takes milliseconds too.
 ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300"]
+ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 
@@ -64,7 +67,7 @@ def run(cache: Path | None, threads: int, names: list[str], **environment: str) 
 @pytest.fixture(scope="session")
 def native() -> dict[str, Any]:
     """What this processor gives, one chunk after the other."""
-    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL, *SUBWORD, *ELSEWHERE])
+    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE, *ELSEWHERE])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,9 @@ def test_every_processor_gives_the_same_bytes(
     flags = Path("/proc/cpuinfo")
     if has == "AVX2" and flags.exists() and "avx2" not in flags.read_text():
         pytest.skip("this processor cannot run AVX2")
-    found = run(tmp_path, 2, [*INPUTS, *SHIPPED, *NEURAL, *SUBWORD], NUMBA_CPU_NAME=processor)
+    found = run(
+        tmp_path, 2, [*INPUTS, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE], NUMBA_CPU_NAME=processor
+    )
     assert found["target"] == processor
     assert found["digests"].items() <= native["digests"].items()
 
@@ -99,7 +104,7 @@ def test_a_network_in_pytorch_gives_the_same_bytes(native: dict[str, Any]) -> No
 
 
 def test_threads_that_share_a_model_give_the_same_bytes(native: dict[str, Any]) -> None:
-    found = run(None, 5, [*INPUTS, *NEURAL, *SUBWORD])
+    found = run(None, 5, [*INPUTS, *NEURAL, *SUBWORD, *MULTISCALE])
     assert found["digests"].items() <= native["digests"].items()
 
 
