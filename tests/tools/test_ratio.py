@@ -119,12 +119,13 @@ def test_the_command_writes_its_section_and_plots_and_repeats_them(
         (train / f"{number}.txt").write_bytes(tiny.prose(number, 20_000))
     options = ["--data", data, "--train", train, "--model", model, "--chunks", "4K,16K"]
     options += ["--count", "2", "--jobs", "1", "--save", saved, "--page", page]
+    options += ["--codecs", "multiscale"]
     assert benchmark.main(["ratio", *map(str, options)]) == 0
     text = page.read_text()
     assert text.startswith("# Mine\n")
     assert text.endswith("kept\n")
     assert "old" not in text
-    names = [coder.name for coder in _peers.coders(4096, b"")]
+    names = [coder.name for coder in _peers.coders(4096, b"")] + ["lmarc multiscale"]
     for name in [*names, "zstd -19 + dictionary", _ratios.PRIMED, _ratios.STORED, _ratios.NGRAM]:
         assert f"| {name} " in text
     images = sorted((page.parent / "images").iterdir())

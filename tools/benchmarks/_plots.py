@@ -20,6 +20,9 @@ STYLES = {
     "PPMd-16 primed": ("#0072B2", "^", "--"),
     "PPMd-16 primed, own kind": ("#009E73", "v", "--"),
     NGRAM: ("#D55E00", "o", "-"),
+    "lmarc neural": ("#8B1A1A", "s", ":"),
+    "lmarc multiscale": ("#000000", "D", "-"),
+    "lmarc subword": ("#B8860B", "v", ":"),
 }
 OTHERS = ("#444444", "o", "-")
 
@@ -138,7 +141,7 @@ def _label(axis: Any, points: Sequence[tuple[float, float, str]]) -> None:
             if not any(_overlap(box, other) for other in taken):
                 break
         taken.append(box)
-        weight = "bold" if name == NGRAM else "normal"
+        weight = "bold" if name.startswith("lmarc") else "normal"
         axis.text(
             left,
             middle,

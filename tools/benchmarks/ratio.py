@@ -1,4 +1,4 @@
-"""Sizes of texts cut into chunks that decode alone: the n-gram codec and its peers.
+"""Sizes of texts cut into chunks that decode alone: the codecs for text and their peers.
 
 Every coder codes the same chunks in the same run, and each chunk is decoded and compared. Sizes are
 those of real payloads; seconds are of processor time. `--train` names the text from which peers
@@ -21,8 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from lmarc.cli import options as units
-from lmarc.codec.base import CodecNumber, CodecSettings, ContentClass, ModelKind, ModelRef
+from lmarc.codec.base import (
+    CodecNumber,
+    CodecSettings,
+    ContentClass,
+    ModelCodec,
+    ModelKind,
+    ModelRef,
+)
 from lmarc.codec.choose import decode_chunk, encode_chunk, settings_for
+from lmarc.codec.registry import codec_by_name
 from lmarc.format.chunk import ChunkHeader
 from lmarc.model import registry
 from lmarc.routing.sniff import classify
@@ -59,6 +67,7 @@ from tools.benchmarks._ratios import (
 )
 
 SIZES = "4K,16K,64K,256K,1M"
+OTHERS = ("neural", "multiscale", "subword")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train", nargs="+", metavar="PATH", help="training text, as for `train`")
     parser.add_argument("--model", help="the n-gram model (the one that comes with lmarc)")
+    parser.add_argument(
+        "--codecs",
+        default=",".join(OTHERS),
+        help="codecs with the models that come with lmarc, besides the n-gram codec (%(default)s)",
+    )
     parser.add_argument(
         "--count", type=int, default=16, help="chunks of each file, evenly spaced (%(default)s)"
     )
@@ -143,8 +157,13 @@ def is_text(path: Path) -> bool:
 class Bench:
     """One worker's coders."""
 
-    def __init__(self, settings: CodecSettings, training: TrainingText | None) -> None:
+    def __init__(
+        self, settings: CodecSettings, training: TrainingText | None, codecs: Sequence[str]
+    ) -> None:
         self._settings = settings
+        self._others = [_coder_of(name) for name in codecs]
+        for coder in self._others:
+            measure(coder, b"kernels are loaded and memory is touched before anything is timed")
         self._dictionary = training.dictionary if training else None
         self._mixed = PrimedPpmd(training.mixed) if training else None
         self._own = [PrimedPpmd(text) for text in training.domains.values()] if training else []
@@ -213,15 +232,28 @@ class Bench:
             coded, stored = self._ngram(content)
             add(STORED, dataclasses.replace(coded, size=stored), content)
             add(NGRAM, coded, content)
+            for coder in self._others:
+                add(coder.name, measure(coder, content), content)
         return list(cells.values())
+
+
+def _coder_of(name: str) -> Coder:
+    """Return a codec of lmarc with the model that comes with it."""
+    codec = codec_by_name(name)
+    assert isinstance(codec, ModelCodec)
+    return Coder(
+        f"lmarc {name}",
+        lambda content: codec.compress(content, None),
+        lambda payload, size: codec.decompress(payload, size, None),
+    )
 
 
 _BENCH: list[Bench] = []
 
 
-def _start_worker(settings: CodecSettings, training: Path | None) -> None:
+def _start_worker(settings: CodecSettings, training: Path | None, codecs: Sequence[str]) -> None:
     text = pickle.loads(training.read_bytes()) if training else None
-    _BENCH.append(Bench(settings, text))
+    _BENCH.append(Bench(settings, text, codecs))
 
 
 def _run_task(task: Task) -> list[Cell]:
@@ -250,7 +282,8 @@ def measure_all(options: argparse.Namespace, settings: CodecSettings) -> list[Ce
             training.write_bytes(pickle.dumps(TrainingText.sample(documents(options.train))))
         start, done, cells = time.perf_counter(), 0, []
         context = multiprocessing.get_context("spawn")
-        with context.Pool(options.jobs, _start_worker, (settings, training)) as pool:
+        codecs = options.codecs.split(",") if options.codecs else []
+        with context.Pool(options.jobs, _start_worker, (settings, training, codecs)) as pool:
             for task, made in zip(tasks, pool.imap(_run_task, tasks), strict=True):
                 cells += made
                 done += task.work
