@@ -24,7 +24,7 @@ def test_every_step_is_the_plain_one() -> None:
     for _ in content:
         coder.decode_byte(known)
     assert steps == [cumfreq << 16 | freq for cumfreq, freq in known.steps]
-    assert joint.weights.tolist() == coder.join
+    assert joint.weights.tolist() == coder.join.weights
 
 
 def test_what_a_chunk_learns_is_its_own() -> None:
