@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import math
 import os
 import struct
@@ -1336,13 +1337,19 @@ def read_neural_model(data: bytes) -> NeuralModel:
 
 TYPES = {"last": "h", "second_last": "h", "low_bias": "h"} | dict.fromkeys(PRODUCTS, "b")
 ADAPTER_SECTIONS = ["card", "base", "ngram", "shifts", *TYPES, "join", "join_rate"]
-# The models that a reader has: those of other archives, too.
-MODELS = Path(__file__).parent.parent / "lmarc" / "models"
+
+
+def model_files() -> Iterator[Path]:
+    """Yield the models that a reader has: those that ship, beside this file or as installed."""
+    spec = importlib.util.find_spec("lmarc")  # where it lies; it is not imported
+    places = [] if spec is None else spec.submodule_search_locations or []
+    for folder in (Path(__file__).parent.parent / "lmarc", *map(Path, places)):
+        yield from (folder / "models").glob("*.lmmodel")
 
 
 def found_model(digest: bytes) -> bytes:
     """Return the model with a SHA-256."""
-    for path in MODELS.glob("*.lmmodel"):
+    for path in model_files():
         data = path.read_bytes()
         if hashlib.sha256(data).digest() == digest:
             return data
