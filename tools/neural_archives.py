@@ -20,9 +20,9 @@ from tools.craft_ngram import (
 )
 from tools.reference_decoder import (
     ADAPTER_SECTIONS,
-    MODELS,
     NEURAL_SECTIONS,
     Neural,
+    model_files,
     read_model_sections,
     read_neural_model,
 )
@@ -70,9 +70,14 @@ def payload(model: bytes, profile: int, content: bytes) -> bytes:
     return bytes([profile]) + rans_store(*rans_encode(known.steps))
 
 
+def shipped(name: str) -> bytes:
+    """Return a model that comes with lmarc."""
+    return next(path for path in model_files() if path.stem == name).read_bytes()
+
+
 def adapter_sections() -> dict[str, bytes]:
     """Return the sections of an adapter of the network that comes with lmarc."""
-    base = (MODELS / "lmarc-neural-1.lmmodel").read_bytes()
+    base = shipped("lmarc-neural-1")
     known = read_model_sections(base, 3, NEURAL_SECTIONS)
     own = {
         "card": b'{"name": "example of an adapter"}',
@@ -135,7 +140,7 @@ def with_payload(coded: bytes) -> bytes:
 
 def ngram_digest() -> bytes:
     """Return the SHA-256 of the n-gram model that comes with lmarc."""
-    return hashlib.sha256((MODELS / "lmarc-ngram-1.lmmodel").read_bytes()).digest()
+    return hashlib.sha256(shipped("lmarc-ngram-1")).digest()
 
 
 def flipped() -> bytes:
