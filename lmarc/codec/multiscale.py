@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
 from lmarc.codec.jobs import Job, decode_jobs, joined
-from lmarc.codec.neural import ALONG, TRIAL, elsewhere, mixture_freqs
+from lmarc.codec.neural import ALONG, elsewhere, mixture_freqs
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
@@ -28,6 +28,10 @@ __all__ = [
     "CODEC", "MultiscaleCodec", "compress_either", "compress_with", "decompress_together",
     "decompress_with", "model_steps",
 ]  # fmt: skip
+
+# Bytes of a chunk after which a blend that has not paid is left: it still learns where a network
+# alone has shown what it is worth.
+TRIAL: Final = 32768
 
 U32 = npt.NDArray[np.uint32]
 

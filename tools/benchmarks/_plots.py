@@ -119,7 +119,7 @@ def draw_speed(ratios: Ratios, path: Path, size: int) -> None:
             axis.set_title(f"{title}, {size_text(size)} chunks")
             axis.set_xlabel("MB/s of one core")
             low, high = axis.get_xlim()
-            axis.set_xlim(low / 1.5, high * (high / low) ** 0.25)
+            axis.set_xlim(low / 4, high * (high / low) ** 0.25)
             axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             _label(axis, points)
         axes[0].set_ylabel("bits per byte, all texts")
