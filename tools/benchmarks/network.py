@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of each part (%(default)s)")
     parser.add_argument(
         "--model", help="the multi-scale model, of a network (the one that comes with lmarc)"
+    )
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another multi-scale model to compare, over n-grams alone or another network",
     )
     _page.add_page_option(parser)
 
@@ -154,6 +161,40 @@ def domain_table(texts: Sequence[Text]) -> str:
     return format_table(["domain", "network's share", "blend's share"], rows)
 
 
+def without_head(model: MultiscaleModel) -> MultiscaleModel:
+    """Return a blend whose head never learns, so that it says nothing."""
+    arrays = {name: array.copy() for name, array in model.arrays.items()}
+    arrays["head_rates"][:, 0] = 0
+    return MultiscaleModel(arrays, model.neural or model.ngram)
+
+
+def variants_table(
+    models: Mapping[str, MultiscaleModel | NeuralModel], tasks: Sequence[Task]
+) -> str:
+    """Return each model's share of the n-gram codec's payloads, and its time beside the first's."""
+    shares: dict[str, list[float]] = {name: [] for name in models}
+    seconds = dict.fromkeys(models, 0.0)
+    for task in tasks:
+        chunks = list(task.chunks())
+        base = 0
+        coded = dict.fromkeys(models, 0)
+        for chunk in chunks:
+            for name, model in models.items():
+                coder = neural if isinstance(model, NeuralModel) else multiscale
+                start = time.thread_time()
+                coded[name] += len(coder.compress_with(model, chunk))
+                seconds[name] += time.thread_time() - start
+            base += len(ngram.compress_with(next(iter(models.values())).ngram, chunk))
+        for name, size in coded.items():
+            shares[name].append(size / base)
+    first = next(iter(seconds.values()))
+    rows = [
+        [name, f"{geometric_mean(found):.3f}", f"{max(found):.3f}", f"{seconds[name] / first:.2f}"]
+        for name, found in shares.items()
+    ]
+    return format_table(["model", "share", "worst text", "time of coding"], rows)
+
+
 def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: int) -> str:
     """Return the table of parts of the step."""
     chunk = chunk[:BLOCK]
@@ -249,10 +290,24 @@ def run(options: argparse.Namespace) -> int:
         f"{speeds.size / 1e6 / speeds.coding:.2f} MB/s, decoding "
         f"{speeds.size / 1e6 / speeds.decoding:.2f} MB/s."
     )
+    variants: dict[str, MultiscaleModel | NeuralModel] = {
+        "the network, codec `neural`": network,
+        "the blend": model,
+        "the blend without the layer that learns": without_head(model),
+    }
+    for other in options.also:
+        found = registry.locate("multiscale", ModelKind.MULTISCALE, other)
+        variants[Path(other).stem] = registry.multiscale_model(found.sha256, path=found.path)
+    tasks = [
+        Task(path, name_of(path, names, options.data), options.chunk, 1, options.chunk)
+        for path in paths
+    ]
     parts = [
         machine,
         what,
         domain_table(texts),
+        "One chunk of each text by each part of it, whatever another would make smaller:",
+        variants_table(variants, tasks),
         text_table(texts),
         "### Its time",
         profile(model, network, first, options.repeats),
