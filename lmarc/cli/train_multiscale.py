@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import hashlib
-import os
-import sys
 import time
-from pathlib import Path
 from typing import Final
 
-from lmarc.cli import options
-from lmarc.cli.render import Steps, json_line, size
+from lmarc.cli import options, trained
+from lmarc.cli.render import Steps, size
 
 __all__ = ["add_arguments", "run"]
 
@@ -58,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Learn, write the model, and code text that was held out."""
-    output = Path(arguments.output)
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
+    output = trained.output_of(arguments)
     start = time.monotonic()
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
@@ -77,34 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
             steps.begin(f"learning from piece {done} of {total}")
 
         data = train_multiscale(corpus, base, inside, arguments.train_text, progress=told)
-        temporary = output.with_name(output.name + ".partial")
-        temporary.write_bytes(data)
-        os.replace(temporary, output)
+        trained.write(data, output)
         steps.done("learnt")
         steps.begin("coding text that was held out")
-        without, joint, count = held_out_bits(data, base, corpus, _HELD_OUT)
+        held_out = trained.HeldOut(*held_out_bits(data, base, corpus, _HELD_OUT))
         steps.done("measured")
-    sha256 = hashlib.sha256(data).hexdigest()
-    document = {
-        "command": "train",
-        "kind": "multiscale",
-        "model": arguments.output,
-        "size": len(data),
-        "sha256": sha256,
-        "training_size": corpus.size,
-        "held_out_size": count,
-        "bits_per_byte": round(joint, 4) if count else None,
-        "mixture_bits_per_byte": round(without, 4) if count else None,
-        "seconds": round(time.monotonic() - start, 3),
-    }
-    if arguments.json:
-        sys.stdout.write(json_line(document))
-    elif not arguments.quiet:
-        sys.stdout.write(f"{arguments.output}: {len(data):,} bytes, SHA-256 {sha256}\n")
-        sys.stdout.write(
-            f"held out: {joint:.3f} bits per byte of {size(count)}, {without:.3f} by the n-gram "
-            "mixture alone\n"
-            if count
-            else "held out: nothing, the text is too short for that\n"
-        )
+    trained.report(arguments, data, corpus.size, held_out, start, "by the n-gram mixture alone")
     return 0

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import hashlib
-import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final
 
-from lmarc.cli import options
-from lmarc.cli.render import Steps, json_line, size
+from lmarc.cli import options, trained
+from lmarc.cli.render import Steps, size
 from lmarc.cli.train_neural import weight
 
 __all__ = ["add_arguments", "run"]
@@ -101,9 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, export, learn how to join, write the model, and code text that was held out."""
-    output = Path(arguments.output)
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
+    output = trained.output_of(arguments)
     start = time.monotonic()
     work = Path(arguments.work or f"{arguments.output}.work")
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
@@ -159,36 +153,13 @@ def run(arguments: argparse.Namespace) -> int:
             report=told,
             done=steps.done,
         )
-        temporary = output.with_name(output.name + ".partial")
-        temporary.write_bytes(data)
-        os.replace(temporary, output)
+        trained.write(data, output)
         steps.begin("coding text that was held out")
-        mixture, joint, count = held_out_bits(data, corpus, _HELD_OUT)
+        held_out = trained.HeldOut(*held_out_bits(data, corpus, _HELD_OUT))
         steps.done("measured")
     if arguments.work is None:
         shutil.rmtree(work, ignore_errors=True)
-    sha256 = hashlib.sha256(data).hexdigest()
-    document = {
-        "command": "train",
-        "kind": "subword",
-        "model": arguments.output,
-        "size": len(data),
-        "sha256": sha256,
-        "training_size": corpus.size,
-        "held_out_size": count,
-        "bits_per_byte": round(joint, 4) if count else None,
-        "mixture_bits_per_byte": round(mixture, 4) if count else None,
-        "seconds": round(time.monotonic() - start, 3),
-    }
-    if arguments.json:
-        sys.stdout.write(json_line(document))
-    elif not arguments.quiet:
-        sys.stdout.write(f"{arguments.output}: {len(data):,} bytes, SHA-256 {sha256}\n")
-        sys.stdout.write(
-            f"held out: {joint:.3f} bits per byte of {size(count)}, {mixture:.3f} without\n"
-            if count
-            else "held out: nothing, the text is too short for that\n"
-        )
+    trained.report(arguments, data, corpus.size, held_out, start)
     return 0
 
 
