@@ -1,26 +1,135 @@
-"""Decoding the payloads of several chunks together: what the codecs with networks share."""
+"""What the codecs with networks share: they decode the payloads of several chunks together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
-from lmarc.codec.ngram import parse_payload, table_bits
+from lmarc.codec.ngram import (
+    choose_profile,
+    model_steps,
+    pack_payload,
+    parse_payload,
+    table_bits,
+)
 from lmarc.errors import CorruptError
-from lmarc.kernels import lanes
+from lmarc.kernels import lanes, ngram
 from lmarc.model.ngram import NgramModel, aligned, thread_scratch
 
-__all__ = ["Job", "decode_jobs", "joined", "lanes_of"]
+__all__ = [
+    "EitherCodec", "Job", "TogetherCodec", "decode_jobs", "either", "joined", "lanes_of", "only",
+]  # fmt: skip
 
 TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
 TOGETHER_ELSEWHERE: Final = 64  # and through PyTorch
 
 U32 = npt.NDArray[np.uint32]
 T = TypeVar("T", bound=tuple[npt.NDArray[Any], ...])
+M = TypeVar("M")
+Payloads = Sequence[tuple[bytes | memoryview, int]]
+
+
+class TogetherCodec(Generic[M]):
+    """A codec whose decoder takes several chunks together. Safe to share between threads.
+
+    Parameters
+    ----------
+    number : CodecNumber
+    name : str
+    model_kind : ModelKind
+    model_of : callable
+        Returns the model that a chunk names, the shipped one for None.
+    compress, decompress : callable
+        Return the payload of a content, and the contents of payloads and their sizes.
+    """
+
+    def __init__(
+        self,
+        number: CodecNumber,
+        name: str,
+        model_kind: ModelKind,
+        *,
+        model_of: Callable[[ModelRef | None], M],
+        compress: Callable[[M, bytes], bytes],
+        decompress: Callable[[M, Payloads], list[bytes | CorruptError]],
+    ) -> None:
+        self.number, self.name, self.model_kind = int(number), name, int(model_kind)
+        self._model_of = model_of
+        self._compress, self._decompress = compress, decompress
+
+    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
+        """Return the payload of `content` with `model`, the shipped one if None."""
+        return self._compress(self._model_of(model), content)
+
+    def decompress(
+        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
+    ) -> bytes:
+        """Return exactly `content_size` bytes, or raise CorruptError."""
+        return only(self.decompress_together([(payload, content_size)], model))
+
+    def decompress_together(
+        self, payloads: Payloads, model: ModelRef | None
+    ) -> Sequence[bytes | CorruptError]:
+        """Return the content of each payload, given with its size, or why it has none."""
+        return self._decompress(self._model_of(model), payloads)
+
+
+class EitherCodec(TogetherCodec[M]):
+    """One that has the n-gram codec's payload at hand too."""
+
+    def __init__(
+        self,
+        *names: Any,
+        compress_either: Callable[[M, bytes], tuple[CodecNumber, bytes]],
+        **how: Any,
+    ) -> None:
+        super().__init__(*names, **how)
+        self._compress_either = compress_either
+
+    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
+        """Return the shorter payload of `content`, and its codec: this one or the n-gram codec."""
+        return self._compress_either(self._model_of(model), content)
+
+
+def only(contents: Sequence[bytes | CorruptError]) -> bytes:
+    """Return the one content that there is, or raise its error."""
+    (content,) = contents
+    if isinstance(content, CorruptError):
+        raise content
+    return content
+
+
+def either(
+    number: CodecNumber,
+    model: NgramModel,
+    content: bytes,
+    walk: Callable[[int, U32], tuple[U32, int]],
+) -> tuple[CodecNumber, bytes]:
+    """Return the shorter payload of `content`: a codec's or, by its mixture alone, codec 3's.
+
+    Parameters
+    ----------
+    number : CodecNumber
+    model : NgramModel
+        The mixture's.
+    content : bytes
+    walk : callable
+        Gets a profile, and an array for the steps of the mixture alone; returns the codec's own
+        steps, and for how many bytes it has found them before it gave up.
+    """
+    profile = choose_profile(model, content)
+    alone = np.empty(2 * len(content), np.uint32)
+    steps, known = walk(profile, alone)
+    if known < len(content):
+        alone = model_steps(model, content, profile, thread_scratch())
+    elif ngram.cost(steps) <= ngram.cost(alone):
+        return number, pack_payload(profile, steps)
+    return CodecNumber.NGRAM, pack_payload(profile, alone)
 
 
 class Job(NamedTuple):
@@ -35,7 +144,7 @@ class Job(NamedTuple):
 def decode_jobs(
     name: str,
     model: NgramModel,
-    payloads: Sequence[tuple[bytes | memoryview, int]],
+    payloads: Payloads,
     decode: Callable[[lanes.Lanes, tuple[int, int], Sequence[Job]], None],
 ) -> list[bytes | CorruptError]:
     """Return the contents of payloads and their sizes, an error where there is none.

@@ -14,18 +14,17 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
-from lmarc.codec.jobs import Job, decode_jobs, joined
+from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
 from lmarc.codec.neural import ALONG, elsewhere, mixture_freqs
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
-from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
-from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes, ngram
+from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes
 from lmarc.model import registry
 from lmarc.model.multiscale import MultiscaleModel, blend_scratch
 from lmarc.model.ngram import thread_scratch
 
 __all__ = [
-    "CODEC", "MultiscaleCodec", "compress_either", "compress_with", "decompress_together",
+    "CODEC", "compress_either", "compress_with", "decompress_together",
     "decompress_with", "model_steps",
 ]  # fmt: skip
 
@@ -34,34 +33,6 @@ __all__ = [
 TRIAL: Final = 32768
 
 U32 = npt.NDArray[np.uint32]
-
-
-class MultiscaleCodec:
-    """Codec 6. Safe to share between threads."""
-
-    number: Final = int(CodecNumber.MULTISCALE)
-    name: Final = "multiscale"
-    model_kind: Final = int(ModelKind.MULTISCALE)
-
-    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
-        """Return the payload of `content` with `model`, the shipped one if None."""
-        return compress_with(_model_of(model), content)
-
-    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
-        """Return the shorter payload of `content`, and its codec: this one or the n-gram codec."""
-        return compress_either(_model_of(model), content)
-
-    def decompress(
-        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
-    ) -> bytes:
-        """Return exactly `content_size` bytes, or raise CorruptError."""
-        return decompress_with(_model_of(model), payload, content_size)
-
-    def decompress_together(
-        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
-    ) -> Sequence[bytes | CorruptError]:
-        """Return the content of each payload, given with its size, or why it has none."""
-        return decompress_together(_model_of(model), payloads)
 
 
 def compress_with(model: MultiscaleModel, content: bytes) -> bytes:
@@ -76,25 +47,18 @@ def compress_either(model: MultiscaleModel, content: bytes) -> tuple[CodecNumber
     The mixture is asked anyway, so the other payload costs nothing; a blend that has only lost by
     its TRIAL-th byte is not asked for more.
     """
-    profile = choose_profile(model.ngram, content)
-    alone = np.empty(2 * len(content), np.uint32)
-    weights = model.weights(profile)
-    steps, known = _walk(model, content, profile, weights, alone, TRIAL)
-    if known < len(content):
-        alone = mixture_steps(model.ngram, content, profile, thread_scratch())
-    elif ngram.cost(steps) <= ngram.cost(alone):
-        return CodecNumber.MULTISCALE, pack_payload(profile, steps)
-    return CodecNumber.NGRAM, pack_payload(profile, alone)
+
+    def walk(profile: int, alone: U32) -> tuple[U32, int]:
+        return _walk(model, content, profile, model.weights(profile), alone, TRIAL)
+
+    return either(CodecNumber.MULTISCALE, model.ngram, content, walk)
 
 
 def decompress_with(
     model: MultiscaleModel, payload: bytes | memoryview, content_size: int
 ) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
-    (content,) = decompress_together(model, [(payload, content_size)])
-    if isinstance(content, CorruptError):
-        raise content
-    return content
+    return only(decompress_together(model, [(payload, content_size)]))
 
 
 def decompress_together(
@@ -208,4 +172,12 @@ def _model_of(model: ModelRef | None) -> MultiscaleModel:
     return registry.multiscale_model(model.sha256, model.data, model.path, model.size)
 
 
-CODEC: Final = MultiscaleCodec()
+CODEC: Final = EitherCodec(
+    CodecNumber.MULTISCALE,
+    "multiscale",
+    ModelKind.MULTISCALE,
+    model_of=_model_of,
+    compress=compress_with,
+    decompress=decompress_together,
+    compress_either=compress_either,
+)

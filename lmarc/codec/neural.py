@@ -16,11 +16,10 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
-from lmarc.codec.jobs import Job, decode_jobs, joined
+from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
-from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import CorruptError
-from lmarc.kernels import distributions, lanes, neural, ngram
+from lmarc.kernels import distributions, lanes, neural
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from lmarc.codec.neural_torch import TorchNetwork
 
 __all__ = [
-    "CODEC", "NeuralCodec", "compress_either", "compress_with", "decompress_together",
+    "CODEC", "compress_either", "compress_with", "decompress_together",
     "decompress_with", "elsewhere", "mixture_freqs", "model_steps",
 ]  # fmt: skip
 
@@ -37,34 +36,6 @@ ALONG: Final = 16  # bytes that an encoder's network takes at a time
 TRIAL: Final = 4096  # bytes of a chunk after which a network that has not paid is left
 
 U32 = npt.NDArray[np.uint32]
-
-
-class NeuralCodec:
-    """Codec 4. Safe to share between threads."""
-
-    number: Final = int(CodecNumber.NEURAL)
-    name: Final = "neural"
-    model_kind: Final = int(ModelKind.NEURAL)
-
-    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
-        """Return the payload of `content` with `model`, the shipped one if None."""
-        return compress_with(_model_of(model), content)
-
-    def compress_either(self, content: bytes, model: ModelRef | None) -> tuple[CodecNumber, bytes]:
-        """Return the shorter payload of `content`, and its codec: this one or the n-gram codec."""
-        return compress_either(_model_of(model), content)
-
-    def decompress(
-        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
-    ) -> bytes:
-        """Return exactly `content_size` bytes, or raise CorruptError."""
-        return decompress_with(_model_of(model), payload, content_size)
-
-    def decompress_together(
-        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
-    ) -> Sequence[bytes | CorruptError]:
-        """Return the content of each payload, given with its size, or why it has none."""
-        return decompress_together(_model_of(model), payloads)
 
 
 def compress_with(model: NeuralModel, content: bytes) -> bytes:
@@ -79,22 +50,16 @@ def compress_either(model: NeuralModel, content: bytes) -> tuple[CodecNumber, by
     The mixture is asked anyway, so the other payload costs nothing; a network that has only lost by
     its TRIAL-th byte is not asked for more.
     """
-    profile = choose_profile(model.ngram, content)
-    alone = np.empty(2 * len(content), np.uint32)
-    steps, known = _walk(model, content, profile, model.joint(), alone, TRIAL)
-    if known < len(content):
-        alone = mixture_steps(model.ngram, content, profile, thread_scratch())
-    elif ngram.cost(steps) <= ngram.cost(alone):
-        return CodecNumber.NEURAL, pack_payload(profile, steps)
-    return CodecNumber.NGRAM, pack_payload(profile, alone)
+
+    def walk(profile: int, alone: U32) -> tuple[U32, int]:
+        return _walk(model, content, profile, model.joint(), alone, TRIAL)
+
+    return either(CodecNumber.NEURAL, model.ngram, content, walk)
 
 
 def decompress_with(model: NeuralModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
-    (content,) = decompress_together(model, [(payload, content_size)])
-    if isinstance(content, CorruptError):
-        raise content
-    return content
+    return only(decompress_together(model, [(payload, content_size)]))
 
 
 def decompress_together(
@@ -216,4 +181,12 @@ def _model_of(model: ModelRef | None) -> NeuralModel:
     return registry.neural_model(model.sha256, model.data, model.path, model.size, model.kind)
 
 
-CODEC: Final = NeuralCodec()
+CODEC: Final = EitherCodec(
+    CodecNumber.NEURAL,
+    "neural",
+    ModelKind.NEURAL,
+    model_of=_model_of,
+    compress=compress_with,
+    decompress=decompress_together,
+    compress_either=compress_either,
+)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
-from lmarc.codec.jobs import Job, decode_jobs, joined
+from lmarc.codec.jobs import Job, TogetherCodec, decode_jobs, joined, only
 from lmarc.codec.ngram import pack_payload, table_bits
 from lmarc.errors import CorruptError
 from lmarc.kernels import lanes, neural, ngram, subword, subword_coder
@@ -23,7 +23,7 @@ from lmarc.model.subword import SubwordModel
 from lmarc.model.vocabulary import LEVELS
 
 __all__ = [
-    "CODEC", "SubwordCodec", "choose_profile", "compress_with", "decompress_together",
+    "CODEC", "choose_profile", "compress_with", "decompress_together",
     "decompress_with", "mixture_freqs", "model_steps",
 ]  # fmt: skip
 
@@ -32,30 +32,6 @@ TRIAL: Final = 2048  # bytes of a chunk on which each profile is tried
 
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
-
-
-class SubwordCodec:
-    """Codec 5. Safe to share between threads."""
-
-    number: Final = int(CodecNumber.SUBWORD)
-    name: Final = "subword"
-    model_kind: Final = int(ModelKind.SUBWORD)
-
-    def compress(self, content: bytes, model: ModelRef | None) -> bytes:
-        """Return the payload of `content` with `model`, the shipped one if None."""
-        return compress_with(_model_of(model), content)
-
-    def decompress(
-        self, payload: bytes | memoryview, content_size: int, model: ModelRef | None
-    ) -> bytes:
-        """Return exactly `content_size` bytes, or raise CorruptError."""
-        return decompress_with(_model_of(model), payload, content_size)
-
-    def decompress_together(
-        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
-    ) -> Sequence[bytes | CorruptError]:
-        """Return the content of each payload, given with its size, or why it has none."""
-        return decompress_together(_model_of(model), payloads)
 
 
 def compress_with(model: SubwordModel, content: bytes) -> bytes:
@@ -130,10 +106,7 @@ def model_steps(model: SubwordModel, content: bytes, profile: int, joint: neural
 
 def decompress_with(model: SubwordModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
-    (content,) = decompress_together(model, [(payload, content_size)])
-    if isinstance(content, CorruptError):
-        raise content
-    return content
+    return only(decompress_together(model, [(payload, content_size)]))
 
 
 def decompress_together(
@@ -164,4 +137,11 @@ def _model_of(model: ModelRef | None) -> SubwordModel:
     return registry.subword_model(model.sha256, model.data, model.path, model.size)
 
 
-CODEC: Final = SubwordCodec()
+CODEC: Final = TogetherCodec(
+    CodecNumber.SUBWORD,
+    "subword",
+    ModelKind.SUBWORD,
+    model_of=_model_of,
+    compress=compress_with,
+    decompress=decompress_together,
+)
