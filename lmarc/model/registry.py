@@ -220,9 +220,14 @@ def ngram_model(
             content = data if data is not None else _find_once(sha256, path)
             _PARSED[sha256] = (NgramModel.parse(content), len(content))
         model, found = _PARSED[sha256]
+    _check_size(sha256, found, size)
+    return model
+
+
+def _check_size(sha256: bytes, found: int, size: int | None) -> None:
+    """Raise ModelMismatchError where the archive says that a model has another size."""
     if size is not None and size != found:
         raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
-    return model
 
 
 def neural_model(
@@ -251,8 +256,7 @@ def neural_model(
     model, found, found_kind = known
     if kind is not None and kind != found_kind:
         raise ModelError(f"model {sha256.hex()} is of kind {found_kind}, expected {kind}")
-    if size is not None and size != found:
-        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    _check_size(sha256, found, size)
     return model
 
 
@@ -288,8 +292,7 @@ def subword_model(
             content = data if data is not None else _find_once(sha256, path)
             _PARSED_SUBWORD[sha256] = (SubwordModel.parse(content), len(content))
         model, found = _PARSED_SUBWORD[sha256]
-    if size is not None and size != found:
-        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    _check_size(sha256, found, size)
     return model
 
 
@@ -313,8 +316,7 @@ def multiscale_model(
         with _LOCK:
             known = _PARSED_MULTISCALE.setdefault(sha256, known)
     model, found = known
-    if size is not None and size != found:
-        raise ModelMismatchError(f"model {sha256.hex()} has {found} bytes, the archive says {size}")
+    _check_size(sha256, found, size)
     return model
 
 

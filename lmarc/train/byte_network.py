@@ -19,7 +19,7 @@ from torch import nn
 from lmarc.train.grid import Grid, dyadic, table_grid, weight_grid
 from lmarc.train.scan import gated_layer
 
-__all__ = ["ByteNetwork", "Hidden", "Shape", "bits_of", "dyadic"]
+__all__ = ["ByteNetwork", "Hidden", "Shape", "bits_of"]
 
 LN2 = 0.6931471805599453
 

@@ -60,7 +60,6 @@ class Teacher:
         fresh : bool, (B,)
             Rows that begin a chunk.
         """
-        hidden = type(self.hidden)(*(part.masked_fill(fresh[:, None], 0) for part in self.hidden))
         with torch.no_grad():
-            taught, self.hidden = self.net.logits(*batch, hidden)
+            taught, self.hidden = self.net.logits(*batch, self.hidden.fresh(fresh))
         return (1 - self.soft) * costs.mean() + self.soft * soft_cost(logits, taught)

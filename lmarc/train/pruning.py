@@ -60,7 +60,7 @@ def saliencies(
         feed = Feed(executor, source, texts, settings.rows, settings.steps, seed=settings.seed)
         for batch in islice(feed, BATCHES):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
-            hidden = type(hidden)(*(part.masked_fill(fresh[:, None], 0) for part in hidden))
+            hidden = hidden.fresh(fresh)
             rows = text.shape[0]
             net.masks = (
                 torch.ones(rows, 1, shape.first, requires_grad=True),

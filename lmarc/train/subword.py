@@ -20,9 +20,9 @@ from lmarc.model.ngram import NgramModel
 from lmarc.model.subword import BRANCHES, SubwordModel
 from lmarc.model.transformer import PRODUCTS, Sizes
 from lmarc.model.vocabulary import Vocabulary
-from lmarc.train.byte_network import dyadic
 from lmarc.train.data import Corpus
 from lmarc.train.export import JOIN_RATE
+from lmarc.train.grid import dyadic
 from lmarc.train.loop import Course, train_network
 from lmarc.train.ngram import MIN_TEXT, mixture_pieces
 from lmarc.train.subword_network import EMBEDDING_UNIT, SubwordNetwork

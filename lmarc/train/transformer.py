@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import nn
 
-from lmarc.train.byte_network import dyadic
+from lmarc.train.grid import dyadic, weight_grid
 from lmarc.train.scan import Round
 
 __all__ = ["Past", "Transformer", "TransformerShape", "int8_weights", "slopes"]
@@ -92,8 +92,8 @@ def slopes(heads: int) -> list[int]:
 
 def int8_weights(weight: torch.Tensor) -> torch.Tensor:
     """Return a weight as its int8 multiples of a power of two for each row (straight-through)."""
-    unit = torch.exp2(-dyadic(weight.detach()))
-    return Round.apply(weight / unit).clamp(-LARGEST, LARGEST) * unit
+    known = weight.detach()
+    return weight_grid(known, dyadic(known), 8).round(weight)
 
 
 class Transformer(nn.Module):

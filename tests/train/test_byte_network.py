@@ -9,8 +9,9 @@ from lmarc.codec import vectors
 from lmarc.codec.neural import mixture_freqs, model_steps
 from lmarc.codec.ngram import choose_profile
 from lmarc.kernels import ngram
-from lmarc.train.byte_network import ByteNetwork, Shape, dyadic
+from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.export import export
+from lmarc.train.grid import dyadic
 
 
 def inputs(content: bytes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
