@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import multiprocessing
 import os
 import pickle
@@ -209,28 +210,36 @@ class DaskExecutor(Executor):
         except (OSError, ValueError) as exc:
             message = f"the Dask scheduler does not answer: {str(exc) or type(exc).__name__}"
             raise SourceError(message, url=scheduler) from exc
-        # The same call is not the same work: results are not kept for another that looks alike.
-        self._pool = self._client.get_executor(pure=False, retries=1)
+        self._running: set[Future[Any]] = set()
+        self._ended = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function on one of the workers."""
-        from dask.distributed import KilledWorker
+        from dask.distributed import CancelledError, KilledWorker
 
-        inner: Future[Any] = self._pool.submit(fn, *args, **kwargs)
+        if self._ended:
+            raise RuntimeError("the executor was shut down")
+        # The same call is not the same work: results are not kept for another that looks alike.
+        inner = self._client.submit(fn, *args, pure=False, retries=1, **kwargs)
         outer: Future[Any] = Future()
+        self._running.add(outer)
 
-        def done(inner: Future[Any]) -> None:
-            problem = None if inner.cancelled() else inner.exception()
-            if outer.cancelled():
-                outer.set_running_or_notify_cancel()
-            elif inner.cancelled() or isinstance(problem, KilledWorker):
+        def done(inner: Any) -> None:
+            self._running.discard(outer)
+            if not outer.set_running_or_notify_cancel():
+                return
+            try:
+                # A result that its worker takes along when it is lost is made and fetched again
+                # here; what Dask's own executor passes on then is what it had in the place of one.
+                value = inner.result()
+            except (CancelledError, KilledWorker) as exc:
                 lost = SourceError("the Dask cluster has lost a task, or the workers that ran it")
-                lost.__cause__ = problem
+                lost.__cause__ = exc
                 outer.set_exception(lost)
-            elif problem is not None:
-                outer.set_exception(problem)
+            except BaseException as exc:
+                outer.set_exception(exc)
             else:
-                outer.set_result(inner.result())
+                outer.set_result(value)
 
         outer.add_done_callback(lambda future: inner.cancel() if future.cancelled() else None)
         inner.add_done_callback(done)
@@ -238,7 +247,13 @@ class DaskExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster, and end it if it is our own."""
-        self._pool.shutdown(wait=wait and not cancel_futures)
+        self._ended = True
+        running = list(self._running)
+        if wait and not cancel_futures:
+            concurrent.futures.wait(running)
+        else:
+            for future in running:
+                future.cancel()
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
