@@ -10,20 +10,22 @@ import numpy as np
 from lmarc.kernels import contexts, head, shapes
 from lmarc.kernels._jit import kernel
 from lmarc.kernels._vector import load_i32
+from tests.kernels.test_shapes import memory_for
 from tests.test_spec_vectors import PAGES, tables, vectors
 from tools import reference_decoder
 
 
 @kernel
-def shapes_after(text: Any, shape: Any, cursor: Any, fields: Any, keys: Any) -> None:
+def shapes_after(text: Any, memory: Any, lanes: Any, cursor: Any, fields: Any) -> None:
     """Take in all of `text` but its last byte, and write the keys."""
-    shapes.reset(shape)
+    shapes.reset(memory)
     contexts.reset(cursor, fields)
     for position in range(len(text) - 1):
         byte = int(text[position])
-        shapes.advance(shape, cursor, byte)
+        shapes.compute_keys(memory, lanes, cursor, text, position, 0, 11)
+        shapes.advance(memory, cursor, byte)
         contexts.advance(cursor, fields, position, byte)
-    shapes.compute_keys(shape, cursor, text, len(text) - 1, keys, 0)
+    shapes.compute_keys(memory, lanes, cursor, text, len(text) - 1, 0, 11)
 
 
 @kernel
@@ -37,24 +39,24 @@ def test_shapes_are_as_on_the_page() -> None:
     texts = [bytes.fromhex(text) for text in re.findall(r"^After `(.*)`:$", page, re.MULTILINE)]
     assert len(texts) == 3
     for text, rows in zip(texts, tables(page), strict=True):
-        shape = np.zeros(shapes.N_CURSOR, np.int64)
-        keys = np.zeros(16, np.uint32)
+        memory = memory_for(1)
         shapes_after(
             np.frombuffer(text + b"\0", np.uint8),
-            shape,
+            memory,
+            np.arange(16, dtype=np.int32),
             np.zeros(contexts.N_CURSOR, np.int64),
             np.zeros(contexts.N_FIELDS, np.int32),
-            keys,
         )
+        shape, keys = memory.cursor, memory.keys
         named = {name: int(value, 0) for name, value in rows}
-        raws = [named.pop(f"raw key of lane {lane}") for lane in range(8)]
+        raws = [named.pop(f"raw key of context {lane}") for lane in range(16)]
         places = {
             "kinds": shapes.KINDS, "older_kinds": shapes.OLDER_KINDS, "runs": shapes.RUNS,
             "last_run": shapes.LAST_RUN, "line_shape": shapes.LINE_SHAPE, "marks": shapes.MARKS,
             "word_before": shapes.WORD_BEFORE,
         }  # fmt: skip
         assert {name: int(shape[at]) for name, at in places.items()} == named
-        assert keys[:8].tolist() == [reference_decoder.key_of(raw) for raw in raws]
+        assert keys.tolist() == [reference_decoder.key_of(raw) for raw in raws]
 
 
 def test_the_head_moves_as_on_the_page() -> None:
@@ -74,8 +76,8 @@ def test_the_head_moves_as_on_the_page() -> None:
 def test_steps_are_as_on_the_page() -> None:
     (rows,) = tables(vectors("multiscale.md", "blend"))
     for row in rows:
-        total, rate, step = (int(cell) for cell in row)
-        assert reference_decoder.blend_step(total, rate) == step
+        total, rate, fine, step = (int(cell) for cell in row)
+        assert reference_decoder.blend_step(total, rate, fine) == step
 
 
 def test_kinds_are_those_of_the_page() -> None:

@@ -220,14 +220,14 @@ def shapes() -> str:
     """Return states and keys of the blend after some bytes."""
     parts = []
     for text in (b"Ab1,c\nxY,d\xc3\xa9;\nAb1,q", b"[2026-11-27] two: 17\n[2026-11-28] three", b"a"):
-        contexts_, state = reference_decoder.NgramContexts(), reference_decoder.Shapes()
+        contexts_, state = reference_decoder.NgramContexts(), reference_decoder.Shapes(11)
         for byte in text:
             state.take(byte, contexts_)
             contexts_.take(byte)
         names = ("kinds", "older_kinds", "runs", "last_run", "line_shape", "marks", "word_before")
         lines = [(name, f"0x{getattr(state, name):x}") for name in names]
         raws = enumerate(state.raw_keys(contexts_))
-        lines += [(f"raw key of lane {lane}", f"0x{raw:08x}") for lane, raw in raws]
+        lines += [(f"raw key of context {lane}", f"0x{raw:08x}") for lane, raw in raws]
         parts.append(f"After `{text.hex(' ')}`:\n\n{table(('Name', 'Value'), lines)}")
     return "\n\n".join(parts)
 
@@ -246,10 +246,11 @@ def head() -> str:
 def blend() -> str:
     """Return steps of weights."""
     cases = (
-        (0, 10), (1023, 60), (1024, 10), (-1025, 60), (1_000_000, 10), (-1_000_000, 10),
-        (123_456_789, 70), (-123_456_789, 4095), (2**31 - 1025, 0),
+        (0, 10, 0), (1023, 60, 0), (1024, 10, 0), (-1025, 60, 0), (1_000_000, 10, 0),
+        (-1_000_000, 10, 0), (123_456_789, 70, 0), (-123_456_789, 4095, 0), (2**31 - 1025, 0, 0),
+        (0, 10, 4), (1_000_000, 5, 4), (-1_000_000, 5, 4), (123_456_789, 185, 4),
     )  # fmt: skip
-    names = ("sum", "Blend_Rates", "step")
+    names = ("sum", "Blend_Rates", "fine", "step")
     return table(names, [(*case, reference_decoder.blend_step(*case)) for case in cases])
 
 

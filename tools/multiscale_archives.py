@@ -23,6 +23,7 @@ from tools.ngram_archives import LINES, ints, two_profiles
 from tools.reference_decoder import (
     BLEND_ARRAYS,
     MULTISCALE_SECTIONS,
+    SET_ROWS,
     Multiscale,
     read_multiscale_model,
 )
@@ -30,27 +31,32 @@ from tools.reference_decoder import (
 MULTISCALE = 6
 UNITS = struct.pack("<2H", *neural_archives.UNITS)
 LARGER = struct.pack("<2H", 16, 48)
-MIXTURE_INPUT, NETWORK_INPUT, HEAD_INPUT = 8, 9, 10
-
+LANES = bytes([0, 2, 15, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
+SET_SECTIONS = ["lanes", "sets"]
 
 PERIOD = 97  # after as many numbers weights come again, so that a file is small
 
 
-def weights(name: str, profile: int, count: int) -> list[int]:
+def weights(name: str, profile: int, count: int, lanes: int) -> list[int]:
     """Return weights drawn by SHAKE-128; what is below has more of `sures` than the rest."""
     drawn = hashlib.shake_128(f"{name} {profile}".encode()).digest(2 * PERIOD)
     few = [number >> 3 for number in struct.unpack(f"<{PERIOD}h", drawn)]
     numbers = [few[n % PERIOD] for n in range(count)]
     if name == "sures":
-        for j, more in ((MIXTURE_INPUT, 50_000), (NETWORK_INPUT, 9000), (HEAD_INPUT, 40_000)):
+        # The n-gram mixture, the network and the head.
+        for j, more in enumerate((50_000, 9000, 40_000), lanes):
             numbers[j::16] = [number + more for number in numbers[j::16]]
     return numbers
 
 
-def blend_sections(profile_count: int = 1) -> dict[str, bytes]:
-    """Return the sections of blends: two halves that learn at other paces, in every profile."""
-    sections = {}
-    for name, size in BLEND_ARRAYS.items():
+def blend_sections(profile_count: int = 1, lanes: bytes = b"") -> dict[str, bytes]:
+    """Return the sections of blends: two halves that learn at other paces, in every profile.
+
+    With `lanes` weights are finer, and there are sets of them.
+    """
+    sections = {"lanes": lanes} if lanes else {}
+    sizes = {**BLEND_ARRAYS, "sets": 16 * SET_ROWS} if lanes else BLEND_ARRAYS
+    for name, size in sizes.items():
         numbers: list[int] = []
         for profile in range(profile_count):
             numbers += {
@@ -59,7 +65,10 @@ def blend_sections(profile_count: int = 1) -> dict[str, bytes]:
                 "limits": [30 + profile, *range(5, 20)],
                 "blend_rates": [20 + (80 >> bits // 2) for bits in range(32)],
                 "head_rates": [64_000 - 9000 * profile, 40 + 200 * profile],
-            }.get(name) or weights(name, profile, size)
+            }.get(name) or [
+                weight << (4 if lanes else 0)
+                for weight in weights(name, profile, size, len(lanes) or 8)
+            ]
         sections[name] = struct.pack(f"<{len(numbers)}i", *numbers)
     return sections
 
@@ -70,10 +79,11 @@ def sections(profile_count: int = 1, /, **changes: bytes) -> dict[str, bytes]:
         "card": b'{"name": "example"}',
         "below": example_model(),
         "units": bytes(4),
-        **blend_sections(profile_count),
+        **blend_sections(profile_count, changes.get("lanes", b"")),
         **changes,
     }
-    return {name: known[name] for name in MULTISCALE_SECTIONS}
+    own = SET_SECTIONS if "lanes" in changes else []
+    return {name: known[name] for name in (*MULTISCALE_SECTIONS, *own) if name in known}
 
 
 def multiscale_model(profile_count: int = 1, /, **changes: bytes) -> bytes:
@@ -131,6 +141,21 @@ def alone() -> bytes:
     return archive(model, chunks)
 
 
+def lanes() -> bytes:
+    """Chunks with thirteen lanes over a network."""
+    below = neural_archives.neural_model()
+    model = multiscale_model(below=below, units=UNITS, lanes=LANES)
+    contents = [EXAMPLE_TEXT + LINES * 2 + EXAMPLE_TEXT + LINES, b"{'a': [1, 2]}\n" * 9]
+    return archive(model, [(content, payload(model, 0, content)) for content in contents])
+
+
+def one_lane() -> bytes:
+    """A chunk with a single lane, a history, over an n-gram model alone."""
+    model = multiscale_model(lanes=b"\x09")
+    content = EXAMPLE_TEXT * 2 + LINES
+    return archive(model, [(content, payload(model, 0, content))])
+
+
 def with_model(model: bytes) -> bytes:
     """Return an archive whose payload no model decodes, with a model."""
     return archive(model, [(EXAMPLE_TEXT, bytes(9))])
@@ -171,7 +196,12 @@ def pair(first: int, second: int) -> bytes:
 
 CORRUPT, MODEL = "CorruptError", "ModelError"
 
-GOOD: dict[str, Callable[[], bytes]] = {"multiscale-example": example, "multiscale-alone": alone}
+GOOD: dict[str, Callable[[], bytes]] = {
+    "multiscale-example": example,
+    "multiscale-alone": alone,
+    "multiscale-lanes": lanes,
+    "multiscale-one-lane": one_lane,
+}
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "multiscale-flipped-state": (CORRUPT, lambda: with_payload(flipped(coded(), 3))),
@@ -203,5 +233,19 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "multiscale-limits": (MODEL, lambda: with_sections(limits=ints(16, 64))),
     "multiscale-blend-rates": (MODEL, lambda: with_sections(blend_rates=ints(32, 4096))),
     "multiscale-head-limit": (MODEL, lambda: with_sections(head_rates=pair(65_537, 10))),
+    "multiscale-lanes-none": (
+        MODEL,
+        lambda: with_sections(lanes=b"", sets=ints(16 * SET_ROWS, 0)),
+    ),
+    "multiscale-lanes-many": (MODEL, lambda: with_sections(lanes=bytes(14))),
+    "multiscale-lanes-number": (MODEL, lambda: with_sections(lanes=b"\0\x10")),
+    "multiscale-lanes-alone": (
+        MODEL,
+        lambda: with_model(pack_model(dict(list(sections(lanes=LANES).items())[:-1]), kind=6)),
+    ),
+    "multiscale-sets-size": (
+        MODEL,
+        lambda: with_sections(lanes=LANES, sets=ints(16 * SET_ROWS - 1, 0)),
+    ),
     "multiscale-head-rate": (MODEL, lambda: with_sections(head_rates=pair(60_000, 256))),
 }

@@ -765,8 +765,10 @@ class NgramModel:
         return None
 
 
-def read_model_sections(data: bytes, wanted: int, known: list[str]) -> dict[str, bytes]:
-    """Return the sections of a model file, decoded."""
+def read_model_sections(
+    data: bytes, wanted: int, known: list[str], more: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Return the sections of a model file, decoded; those of `more` stand there all or none."""
     magic, version, kind, count = unpack("8sHHI", data, "Model_File_Header")
     # "A reader MUST refuse another Model_Magic or Model_Version, and a Model_Kind that is not the
     # Kind of the Model record."
@@ -787,8 +789,11 @@ def read_model_sections(data: bytes, wanted: int, known: list[str]) -> dict[str,
         sections[name.rstrip(b"\0").decode("latin-1")] = decompress(frame, size)
         position += stored
     # "has exactly these sections, in this order"
-    names = [name.ljust(16, "\0").encode() for name in known]
-    check([name for name, _, _ in headers] == names, f"the sections of a model of kind {kind}")
+    names = [name.ljust(16, "\0").encode() for name in (*known, *more)]
+    check(
+        [name for name, _, _ in headers] in (names, names[: len(known)]),
+        f"the sections of a model of kind {kind}",
+    )
     return sections
 
 
@@ -1817,6 +1822,7 @@ BLEND_ARRAYS = {
     "sures": 512, "bytes": 8192, "confidences": 4096,
 }  # fmt: skip
 MULTISCALE_SECTIONS = ["card", "below", "units", *BLEND_ARRAYS]
+SET_ROWS = 2336
 
 
 @dataclass(frozen=True)
@@ -1825,12 +1831,19 @@ class MultiscaleModel:
 
     base: bytes  # the file of its n-gram model
     network: NeuralModel | None
+    lanes: list[int]  # the context of each
+    fine: int  # bits of a weight below 2**-16
     profiles: list[dict[str, tuple[int, ...]]]
 
 
 @lru_cache(maxsize=2)
 def read_multiscale_model(data: bytes) -> MultiscaleModel:
-    sections = read_model_sections(data, 6, MULTISCALE_SECTIONS)
+    sections = read_model_sections(data, 6, MULTISCALE_SECTIONS, ["lanes", "sets"])
+    # "Without these two sections the lanes are 0 to 7"
+    own = "lanes" in sections
+    lanes = list(sections["lanes"]) if own else list(range(8))
+    check(1 <= len(lanes) <= 13 and max(lanes) < 16, "section lanes")
+    arrays = {**BLEND_ARRAYS, **({"sets": 16 * SET_ROWS} if own else {})}
     below = sections["below"]
     check(len(below) != 32, "the model below a multi-scale model is not inside it")
     n1, n2 = unpack("HH", sections["units"], "units")
@@ -1840,7 +1853,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
     base = below if network is None else network.base
     count = len(read_ngram_model(base).profiles)
     profiles: list[dict[str, tuple[int, ...]]] = [{} for _ in range(count)]
-    for name, size in BLEND_ARRAYS.items():
+    for name, size in arrays.items():
         check(len(sections[name]) == 4 * size * count, f"section {name}")
         for profile, numbers in zip(
             profiles, struct.iter_unpack(f"<{size}i", sections[name]), strict=True
@@ -1853,7 +1866,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
         check(all(0 <= rate <= 4095 for rate in profile["blend_rates"]), "section blend_rates")
         limit, rate = profile["head_rates"]
         check(0 <= limit <= 65_536 and 0 <= rate <= 255, "section head_rates")
-    return MultiscaleModel(base, network, profiles)
+    return MultiscaleModel(base, network, lanes, 4 if own else 0, profiles)
 
 
 # -------------------- multiscale.md 3. Shapes
@@ -1875,14 +1888,18 @@ def kind_of(byte: int) -> int:
 
 
 class Shapes:
-    """The state of section 3.2."""
+    """The state of section 3.2, and the histories of section 3.5."""
 
-    def __init__(self) -> None:
+    def __init__(self, b: int) -> None:
+        self.b = b
+        self.histories: list[dict[int, int]] = [{} for _ in range(8)]
         self.kinds = self.older_kinds = self.runs = self.last_run = 0
         self.line_shape = self.marks = self.word_before = 0
 
     def take(self, byte: int, contexts: NgramContexts) -> None:
-        """Take in a byte, before the contexts of ngram.md do: section 3.3."""
+        """Take in a byte, before the contexts of ngram.md do: sections 3.3 and 3.5."""
+        for history, place in zip(self.histories, self.places(contexts), strict=True):
+            history[place] = (history.get(place, 0) << 8 | byte) & 0xFFFFFF
         kind = kind_of(byte)
         run = kind if kind <= 4 else byte + 5
         self.older_kinds = (self.older_kinds << 4 | self.kinds >> 28) & 0xFFFF
@@ -1896,8 +1913,24 @@ class Shapes:
             if contexts.word != 0:
                 self.word_before = contexts.last_word
 
+    def places(self, contexts: NgramContexts) -> Numbers:
+        """Return the place in use of each history: section 3.5."""
+        last = contexts.last
+        raw = [
+            last & 0xFFFF,
+            last & 0xFFFFFF,
+            last,
+            last * K1 + (contexts.older & 0xFFFF) * K2,
+            self.kinds,
+            self.line_shape,
+            contexts.word * K2 + contexts.last_word,
+            contexts.word,
+        ]
+        return [key_of(mod32(number)) >> 32 - self.b for number in raw]
+
     def raw_keys(self, contexts: NgramContexts) -> Numbers:
         """Return the raw keys of section 3.4."""
+        places = zip(self.histories, self.places(contexts), strict=True)
         keys = [
             contexts.last * K1 + contexts.older * K2,
             self.kinds * K1 + S,
@@ -1907,6 +1940,7 @@ class Shapes:
             self.runs + 5 * S,
             contexts.word * K2 + self.marks * K1 + 6 * S,
             contexts.word * K2 + self.word_before + 7 * S,
+            *(history.get(place, 0) + k * S for k, (history, place) in enumerate(places, 8)),
         ]
         return [mod32(key) for key in keys]
 
@@ -1918,8 +1952,8 @@ def head_weight(weight: int, error: int, x: int, rate: int) -> int:
     return min(max(weight + (error * x * rate + 32_768 >> 16), -32_767), 32_767)
 
 
-def blend_step(total: int, rate: int) -> int:
-    return (total + 1024 >> 11) * rate + 4096 >> 13
+def blend_step(total: int, rate: int, fine: int) -> int:
+    return (total + 1024 >> 11) * rate + (4096 >> fine) >> 13 - fine
 
 
 class Head:
@@ -1953,18 +1987,39 @@ class Multiscale(Ngram):
         self.shape_rates, self.shape_limits = start["rates"], start["limits"]
         self.blend_rates, self.head_rates = start["blend_rates"], start["head_rates"]
         # "a chunk takes from its profile and changes"
-        self.parts = [list(start[name]) for name in ("sures", "bytes", "confidences")]
-        self.shapes = Shapes()
+        parts = ("sures", "bytes", "confidences", "sets")
+        self.parts = [list(start.get(name, ())) for name in parts]
+        self.lanes, self.fine = model.lanes, model.fine
+        self.shapes = Shapes(self.b)
         self.shape_keys: Numbers = []
-        self.shape_tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in range(8)]
+        self.shape_tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in model.lanes]
+        self.wrong = 0
+
+    def set_rows(self, counts: Numbers, half: int, high: int) -> Numbers:
+        """Return the rows of sets that apply: section 6."""
+        contexts, kinds = self.contexts, self.shapes.kinds
+        second = contexts.last >> 8 & 0xFF
+        known = sum(count > 0 for count in counts)
+        column = len(contexts.text) - contexts.line
+        return [
+            256 + (high << 4) + (second >> 4) if half else second,
+            512 + 256 * half + (kinds & 0xFF),
+            1024 + 64 * half + 4 * known + min(counts[0], 4).bit_length(),
+            1152 + 64 * half + min(column, 63),
+            1280 + 256 * half + contexts.up(),
+            1792 + 256 * half + (kinds >> 8 & 0xFF),
+            2304 + 16 * half + (self.wrong >> 12),
+        ]
 
     def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
         """Decode a symbol with the freqs of section 6, and learn it: section 7."""
         if half == 0:
-            self.shape_keys = [key_of(raw) for raw in self.shapes.raw_keys(self.contexts)]
+            raw = self.shapes.raw_keys(self.contexts)
+            self.shape_keys = [key_of(raw[lane]) for lane in self.lanes]
         table, out = (1 + high if half else 0), self.network.out if self.network else []
         hashes = [hash_of(key, table) for key in self.shape_keys]
-        places = [look_up(self.shape_tables[k], hashes[k], self.b) for k in range(8)]
+        n = len(hashes)
+        places = [look_up(self.shape_tables[k], hashes[k], self.b) for k in range(n)]
         counts = [place.count for place in places]
         for k, place in enumerate(places):
             place.count = min(place.count + 1, self.shape_limits[k])
@@ -1976,17 +2031,26 @@ class Multiscale(Ngram):
             corrections = network.low(high, freqs) if half else network.high(last, freqs)
             out = network.out
             scores = self.head.scores(table, out)
-        inputs += [corrections, scores, *([0] * 16 for _ in range(5))]
+        inputs += [corrections, scores, *([0] * 16 for _ in range(13 - n))]
         # "is the bit length of 65,536 - max(freqs), less 1"
         sure = (65_536 - max(freqs)).bit_length() - 1
         byte = self.contexts.last & 0xFF
         vectors = [16 * half + sure, 256 + (high << 4) + (byte >> 4) if half else byte]
-        trust = [confidence(j, counts[j], max(inputs[j])) if j < 8 else 0 for j in range(16)]
+        trust = [confidence(0, counts[j], max(inputs[j])) if j < n else 0 for j in range(16)]
         own = 16 * (8 * half + (sure >> 1))
-        at = [[16 * vector + j for vector in (*vectors, own + trust[j])] for j in range(16)]
-        weights = [
-            applied(wrap(sum(part[place] for part, place in zip(self.parts, at[j], strict=True))))
+        sures, bytes_, confidences, sets = self.parts
+        rows = self.set_rows(counts, half, high) if sets else []
+        at = [
+            [
+                (sures, 16 * vectors[0] + j),
+                (bytes_, 16 * vectors[1] + j),
+                (confidences, 16 * (own + trust[j]) + j),
+                *((sets, 16 * row + j) for row in rows),
+            ]
             for j in range(16)
+        ]
+        weights = [
+            applied(wrap(sum(part[place] for part, place in at[j])) >> self.fine) for j in range(16)
         ]
         joint = freqs_of(inputs, weights)
         symbol = words.decode(joint)
@@ -1995,9 +2059,10 @@ class Multiscale(Ngram):
         rate = self.blend_rates[len(self.contexts.text).bit_length()]
         for j, row in enumerate(inputs):
             total = sum(x * error for x, error in zip(row, errors, strict=True))
-            step = blend_step(total, rate)
-            for part, index in zip(self.parts, at[j], strict=True):
+            step = blend_step(total, rate, self.fine)
+            for part, index in at[j]:
                 part[index] = wrap(part[index] + step)
+        self.wrong += 65_536 - joint[symbol] - self.wrong >> 4
         rates = self.shape_rates
         for place, count in zip(places, counts, strict=True):
             place.row = learnt_row(place.row, symbol, rates[count], rates[64 + count])

@@ -20,7 +20,7 @@ from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
 from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes
 from lmarc.model import registry
-from lmarc.model.multiscale import MultiscaleModel, blend_scratch
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import thread_scratch
 
 __all__ = [
@@ -72,7 +72,7 @@ def decompress_together(
         blends = multiscale_lanes.Blends(
             joined([model.tables(job.profile) for job in jobs]),
             joined([model.weights(job.profile) for job in jobs]),
-            blend_scratch(bits, model.units[1], count, 1),
+            model.scratch(bits, count, 1),
         )
         where = device()
         if where == "cpu" or model.neural is None:
@@ -121,7 +121,7 @@ def _walk(
         model.hidden(ALONG),
         model.tables(profile),
         weights,
-        blend_scratch(bits, model.units[1], 1, ALONG),
+        model.scratch(bits, 1, ALONG),
         np.frombuffer(content + b"\0", np.uint8),
         bits,
         32 - match_bits,
@@ -153,7 +153,7 @@ def _walk_elsewhere(
     multiscale.blend_along(
         model.tables(profile),
         weights,
-        blend_scratch(bits, model.units[1], 1, ALONG),
+        model.scratch(bits, 1, ALONG),
         state.cursor,
         state.fields,
         np.frombuffer(content + b"\0", np.uint8),

@@ -246,12 +246,9 @@ def decode_blended(
             corrections = walk.high(position, bits)
             pairs = walk.pairs()
             multiscale_lanes.take_high(
-                given, blends, walk.before, corrections, pairs,
-                walk.freqs, walk.highs, position, bits,
-            )  # fmt: skip
-            multiscale_lanes.take_low(
-                given, blends, walk.before, walk.low(), pairs, position, bits, match_shift
+                given, blends, corrections, pairs, walk.freqs, walk.highs, position, bits
             )
+            multiscale_lanes.take_low(given, blends, walk.low(), pairs, position, bits, match_shift)
     lanes.end(given)
 
 

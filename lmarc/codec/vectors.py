@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from lmarc.kernels import blend, contexts, ngram, subword
+from lmarc.kernels.shapes import N_SHAPES
 from lmarc.model.multiscale import PROFILE_ARRAYS as BLEND_ARRAYS
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, shapes
@@ -200,9 +201,9 @@ def small_blend() -> MultiscaleModel:
         arrays[name] = small_model().profiles[name]
     arrays["blend_rates"] = np.tile(30 + (90 >> np.arange(32) // 2), (2, 1)).astype(np.int32)
     arrays["head_rates"] = np.array([[64_000, 40], [50_000, 200]], np.int32)
-    arrays["sures"][..., blend.MIXTURE_INPUT] += 60_000
-    arrays["sures"][..., blend.NETWORK_INPUT] += 12_000
-    arrays["sures"][..., blend.HEAD_INPUT] += 40_000
+    arrays["sures"][..., N_SHAPES + blend.MIXTURE] += 60_000
+    arrays["sures"][..., N_SHAPES + blend.NETWORK] += 12_000
+    arrays["sures"][..., N_SHAPES + blend.HEAD] += 40_000
     return MultiscaleModel(arrays, small_network())
 
 

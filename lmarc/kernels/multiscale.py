@@ -51,15 +51,15 @@ def blend_high(
     blend: blending.Blend,
     freqs: Vector,
     corrections: Vector,
-    last: int,
+    row: int,
     pairs: I32Array,
     pair: int,
     n_pairs: int,
     bits: int,
 ) -> None:
-    """Write the freqs of a high nibble to `blend.freqs`; `pairs` are the head's inputs."""
+    """Write the freqs of a high nibble of the byte seen in `row`; `pairs` are the head's inputs."""
     scores = head_scores(blend, 0, pairs, pair, n_pairs)
-    blending.predict(tables, weights, blend, freqs, corrections, scores, 0, 0, last, bits)
+    blending.predict(tables, weights, blend, freqs, corrections, scores, 0, 0, row, bits)
 
 
 @inlined
@@ -70,7 +70,7 @@ def blend_low(
     freqs: Vector,
     corrections: Vector,
     high: int,
-    last: int,
+    row: int,
     pairs: I32Array,
     pair: int,
     n_pairs: int,
@@ -78,7 +78,7 @@ def blend_low(
 ) -> None:
     """Write the freqs of a low nibble to `blend.freqs`."""
     scores = head_scores(blend, 1 + high, pairs, pair, n_pairs)
-    blending.predict(tables, weights, blend, freqs, corrections, scores, 1, high, last, bits)
+    blending.predict(tables, weights, blend, freqs, corrections, scores, 1, high, row, bits)
 
 
 @kernel
@@ -111,7 +111,7 @@ def model(
     blend_weights : blend.Weights
         Changed: they learn.
     blend : blend.Blend
-        Scratch memory, its keys of as many rows as `hidden` has.
+        Scratch memory, its shapes of as many rows as `hidden` has.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def model(
             last = state.cursor[contexts.LAST_4]
             hidden.before[2 * row] = last & 0xFF
             hidden.before[2 * row + 1] = last >> 8 & 0xFF
-            shapes.compute_keys(blend.shape, state.cursor, text, position, blend.keys, 16 * row)
+            shapes.compute_keys(blend.shapes, tables.lanes, state.cursor, text, position, row, bits)
             byte = integer(text[position])
             rate = integer(static.mixer_rates[bit_length(position)])
             for half in range(2):
@@ -145,26 +145,25 @@ def model(
                     neural._take_high(static, weights, state, byte >> 4, rate, bits)
                 else:
                     alone[2 * position + 1] = neural._place(state.sums, state.freqs, byte & 15)
-                    shapes.advance(blend.shape, state.cursor, byte)
+                    shapes.advance(blend.shapes, state.cursor, byte)
                     neural._take_byte(
                         static, weights, state, text, position, byte, rate, bits, match_shift
                     )
         if n_pairs > 0:
             network.step(net, hidden, rows, 1)
-        blending.ask(blend, 0, 0, bits)
+        blending.ask(tables, blend, 0, 0, bits)
         for row in range(rows):
             position = start + row
             byte = integer(text[position])
-            last = hidden.before[2 * row]
             rate = integer(tables.blend_rates[bit_length(position)])
             pair = row * n_pairs
             seen = widen(load_words(freqs, 32 * row))
             blend_high(
-                tables, blend_weights, blend, seen, high(net, hidden, row), last,
+                tables, blend_weights, blend, seen, high(net, hidden, row), row,
                 hidden.second_pairs, pair, n_pairs, bits,
             )  # fmt: skip
             steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
-            blending.ask(blend, row, 1 + (byte >> 4), bits)
+            blending.ask(tables, blend, row, 1 + (byte >> 4), bits)
             blending.learn(
                 tables, blend_weights, blend, byte >> 4, rate, 0,
                 hidden.second_pairs, pair, n_pairs,
@@ -173,11 +172,11 @@ def model(
             network.see(hidden, row, seen)
             blend_low(
                 tables, blend_weights, blend, seen, low(net, hidden, row, byte >> 4), byte >> 4,
-                last, hidden.second_pairs, pair, n_pairs, bits,
+                row, hidden.second_pairs, pair, n_pairs, bits,
             )  # fmt: skip
             steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
             if row + 1 < rows:
-                blending.ask(blend, row + 1, 0, bits)
+                blending.ask(tables, blend, row + 1, 0, bits)
             blending.learn(
                 tables, blend_weights, blend, byte & 15, rate, 1 + (byte >> 4),
                 hidden.second_pairs, pair, n_pairs,
@@ -225,23 +224,22 @@ def blend_along(
     n_pairs = len(pairs) // max(size, 1)
     for position in range(size):
         byte = integer(text[position])
-        last = cursor[contexts.LAST_4] & 0xFF
         rate = integer(tables.blend_rates[bit_length(position)])
         pair = position * n_pairs
-        shapes.compute_keys(blend.shape, cursor, text, position, blend.keys, 0)
-        blending.ask(blend, 0, 0, bits)
+        shapes.compute_keys(blend.shapes, tables.lanes, cursor, text, position, 0, bits)
+        blending.ask(tables, blend, 0, 0, bits)
         seen = widen(load_words(freqs, 32 * position))
         given = load_i32(corrections, 32 * position)
-        blend_high(tables, weights, blend, seen, given, last, pairs, pair, n_pairs, bits)
+        blend_high(tables, weights, blend, seen, given, 0, pairs, pair, n_pairs, bits)
         steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
-        blending.ask(blend, 0, 1 + (byte >> 4), bits)
+        blending.ask(tables, blend, 0, 1 + (byte >> 4), bits)
         blending.learn(tables, weights, blend, byte >> 4, rate, 0, pairs, pair, n_pairs)
         seen = widen(load_words(freqs, 32 * position + 16))
         given = load_i32(corrections, 32 * position + 16)
-        blend_low(tables, weights, blend, seen, given, byte >> 4, last, pairs, pair, n_pairs, bits)
+        blend_low(tables, weights, blend, seen, given, byte >> 4, 0, pairs, pair, n_pairs, bits)
         steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
         blending.learn(
             tables, weights, blend, byte & 15, rate, 1 + (byte >> 4), pairs, pair, n_pairs
         )
-        shapes.advance(blend.shape, cursor, byte)
+        shapes.advance(blend.shapes, cursor, byte)
         contexts.advance(cursor, fields, position, byte)

@@ -34,6 +34,8 @@ def _tables(blends: Blends, lane: int, count: int) -> blending.Tables:
         part(all_.limits, lane, count),
         part(all_.blend_rates, lane, count),
         part(all_.head_rates, lane, count),
+        part(all_.lanes, lane, count),
+        part(all_.plan, lane, count),
     )
 
 
@@ -44,17 +46,25 @@ def _weights(blends: Blends, lane: int, count: int) -> blending.Weights:
         part(all_.sures, lane, count),
         part(all_.bytes, lane, count),
         part(all_.confidences, lane, count),
+        part(all_.sets, lane, count),
     )
 
 
 @inlined
 def _blend(blends: Blends, lane: int, count: int) -> blending.Blend:
     all_ = blends.blend
+    known = all_.shapes
     return blending.Blend(
+        shapes.Shapes(
+            part(known.cursor, lane, count),
+            part(known.histories, lane, count),
+            part(known.slots, lane, count),
+            part(known.mixed, lane, count),
+            part(known.keys, lane, count),
+            part(known.seen, lane, count),
+        ),
         part(all_.rows, lane, count),
         part(all_.metas, lane, count),
-        part(all_.shape, lane, count),
-        part(all_.keys, lane, count),
         part(all_.hashes, lane, count),
         part(all_.lines, lane, count),
         part(all_.inputs, lane, count),
@@ -84,18 +94,25 @@ def _begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> i
     longest = lanes._begin(given, bits, match_shift)
     for lane in range(count):
         if lanes._goes_on(given, lane, 0):
-            _ask(given, _blend(blends, lane, count), lane, 0, bits)
+            _ask(given, _tables(blends, lane, count), _blend(blends, lane, count), lane, 0, bits)
     return longest
 
 
 @inlined
-def _ask(given: lanes.Lanes, blend: blending.Blend, lane: int, position: int, bits: int) -> None:
+def _ask(
+    given: lanes.Lanes,
+    tables: blending.Tables,
+    blend: blending.Blend,
+    lane: int,
+    position: int,
+    bits: int,
+) -> None:
     """Ask for the rows of the byte at `position`."""
     starts = given.text_starts
     text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
     cursor = lanes._state(given, lane).cursor
-    shapes.compute_keys(blend.shape, cursor, text, position, blend.keys, 0)
-    blending.ask(blend, 0, 0, bits)
+    shapes.compute_keys(blend.shapes, tables.lanes, cursor, text, position, 0, bits)
+    blending.ask(tables, blend, 0, 0, bits)
 
 
 @inlined
@@ -104,7 +121,6 @@ def _take_high(
     blends: Blends,
     lane: int,
     position: int,
-    last: int,
     corrections: Vector,
     pairs: I32Array,
     pair: int,
@@ -119,12 +135,12 @@ def _take_high(
     blend = _blend(blends, lane, count)
     freqs = load_i32(state.freqs, 0)
     multiscale.blend_high(
-        tables, blend_weights, blend, freqs, corrections, last, pairs, pair, n_pairs, bits
+        tables, blend_weights, blend, freqs, corrections, 0, pairs, pair, n_pairs, bits
     )
     symbol = lanes._next(given, lane, blend.freqs, blend.sums)
     rate = integer(static.mixer_rates[bit_length(position)])
     neural._take_high(static, weights, state, symbol, rate, bits)
-    blending.ask(blend, 0, 1 + symbol, bits)
+    blending.ask(tables, blend, 0, 1 + symbol, bits)
     rate = integer(tables.blend_rates[bit_length(position)])
     blending.learn(tables, blend_weights, blend, symbol, rate, 0, pairs, pair, n_pairs)
     ngram._predict(static, weights, state, bits, 1, position)
@@ -137,7 +153,6 @@ def _take_low(
     blends: Blends,
     lane: int,
     position: int,
-    last: int,
     corrections: Vector,
     pairs: I32Array,
     pair: int,
@@ -156,15 +171,15 @@ def _take_low(
     high = integer(state.chosen[ngram.HIGH])
     freqs = load_i32(state.freqs, 0)
     multiscale.blend_low(
-        tables, blend_weights, blend, freqs, corrections, high, last, pairs, pair, n_pairs, bits
+        tables, blend_weights, blend, freqs, corrections, high, 0, pairs, pair, n_pairs, bits
     )
     symbol = lanes._next(given, lane, blend.freqs, blend.sums)
     byte = high << 4 | symbol
     text[position] = byte
-    shapes.advance(blend.shape, state.cursor, byte)
+    shapes.advance(blend.shapes, state.cursor, byte)
     rate = integer(static.mixer_rates[bit_length(position)])
     neural._take_byte(static, weights, state, text, position, byte, rate, bits, match_shift)
-    _ask(given, blend, lane, position + 1, bits)
+    _ask(given, tables, blend, lane, position + 1, bits)
     rate = integer(tables.blend_rates[bit_length(position)])
     blending.learn(tables, blend_weights, blend, symbol, rate, 1 + high, pairs, pair, n_pairs)
 
@@ -199,16 +214,15 @@ def decode(
             network.step(net, hidden, count, 0)
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
-                last = hidden.before[2 * lane]
                 pair = lane * n_pairs
                 freqs = _take_high(
-                    given, blends, lane, position, last, multiscale.high(net, hidden, lane),
+                    given, blends, lane, position, multiscale.high(net, hidden, lane),
                     hidden.second_pairs, pair, n_pairs, bits,
                 )  # fmt: skip
                 network.see(hidden, lane, freqs)
                 symbol = integer(lanes._state(given, lane).chosen[ngram.HIGH])
                 _take_low(
-                    given, blends, lane, position, last,
+                    given, blends, lane, position,
                     multiscale.low(net, hidden, lane, symbol),
                     hidden.second_pairs, pair, n_pairs, bits, match_shift,
                 )  # fmt: skip
@@ -228,7 +242,6 @@ def begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> in
 def take_high(
     given: lanes.Lanes,
     blends: Blends,
-    before: I64Array,
     corrections: I32Array,
     pairs: I32Array,
     freqs: I32Array,
@@ -240,8 +253,6 @@ def take_high(
 
     Parameters
     ----------
-    before : int64, shape (lanes * 2,)
-        As `lanes.look` has written it.
     corrections : int32, shape (lanes * 16,)
         The network's.
     pairs : int32, shape (lanes * n2 / 2,)
@@ -254,7 +265,7 @@ def take_high(
     for lane in range(count):
         if lanes._goes_on(given, lane, position):
             found = _take_high(
-                given, blends, lane, position, before[2 * lane],
+                given, blends, lane, position,
                 load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs, bits,
             )  # fmt: skip
             store_i32(freqs, 16 * lane, found)
@@ -265,7 +276,6 @@ def take_high(
 def take_low(
     given: lanes.Lanes,
     blends: Blends,
-    before: I64Array,
     corrections: I32Array,
     pairs: I32Array,
     position: int,
@@ -278,7 +288,7 @@ def take_low(
     for lane in range(count):
         if lanes._goes_on(given, lane, position):
             _take_low(
-                given, blends, lane, position, before[2 * lane],
+                given, blends, lane, position,
                 load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs,
                 bits, match_shift,
             )  # fmt: skip

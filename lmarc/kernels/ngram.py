@@ -173,22 +173,31 @@ def _find_static(static: Static, home: int, tag: int, hash_: int) -> tuple[int, 
 
 
 @inlined
-def _find_dynamic(static: Any, state: Any, bits: int) -> tuple[Vector, int]:
-    """Find or take a row for each of eight dynamic inputs: those of State, or of `blend.Blend`.
+def pick_rows(pair: Vector, tag: Vector, limits: Vector) -> tuple[Vector, Vector, Vector]:
+    """Find or take a row of each line, two rows with their metas in `pair`.
 
-    Returns the counts, and 1 + the lane of the longest order that has one, or 0.
+    Returns the metas afterwards, -1 where it is the second row, and the counts.
     """
-    pair = gather_8(state.metas, state.lines)
     first, second = pair & 0xFFFF, lshr(pair, splat(16))
-    tag = load_8(state.hashes, 0) & TAG_MASK
     in_first = equal(lshr(first, splat(TAG_SHIFT)), tag)
     not_first = in_first ^ -1
     in_second = equal(lshr(second, splat(TAG_SHIFT)), tag) & not_first
     fewer = less(second & COUNT_MASK, first & COUNT_MASK) & not_first
     pick = in_second ^ (fewer & (in_second ^ -1))
     counts = ((in_first & first) + (in_second & second)) & COUNT_MASK
-    meta = tag * (1 << TAG_SHIFT) + minimum(counts + 1, load_8(static.limits, 0))
-    taken = either(pick, first + meta * (1 << 16), second * (1 << 16) + meta)
+    meta = tag * (1 << TAG_SHIFT) + minimum(counts + 1, limits)
+    return either(pick, first + meta * (1 << 16), second * (1 << 16) + meta), pick, counts
+
+
+@inlined
+def _find_dynamic(static: Any, state: Any, bits: int) -> tuple[Vector, int]:
+    """Find or take a row for each of eight dynamic inputs.
+
+    Returns the counts, and 1 + the lane of the longest order that has one, or 0.
+    """
+    pair = gather_8(state.metas, state.lines)
+    tag = load_8(state.hashes, 0) & TAG_MASK
+    taken, pick, counts = pick_rows(pair, tag, load_8(static.limits, 0))
     scatter_8(state.metas, state.lines, taken)
     at = (load_8(state.lines, 0) * 2 - pick) * 16
     known = less(splat(0), counts)

@@ -1,25 +1,43 @@
-"""What the blend knows of the bytes before: eight context keys of shapes and of larger scales.
+"""What the blend knows of the bytes before: sixteen contexts of shapes and of larger scales.
 
 spec/v1/multiscale.md, section 3.  The *kind* of a byte says whether it is a letter, a digit or
 which sort of punctuation; texts that are made by programs repeat in kinds long before they repeat
-in bytes. The keys are of the last eight bytes; of the kinds of the last eight, and of twelve; of
-kinds and the byte above; of all kinds of the line so far; of runs of kinds; of the word and the
-punctuation before it; of the word and the one two words before.
+in bytes. Contexts 0 to 7 are of the last eight bytes; of the kinds of the last eight, and of
+twelve; of kinds and the byte above; of all kinds of the line so far; of runs of kinds; of the word
+and the punctuation before it; of the word and the one two words before.
+
+Contexts 8 to 15 are *histories*: the last three bytes that came where the last two bytes, the last
+three, four or six, the kinds of the last eight, the kinds of the line so far, the word and the one
+before it, or the word alone were the same as now (indirect contexts, as in Mahoney's PAQ8).
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 
 from . import contexts
-from ._jit import I64Array, U8Array, U32Array, inlined, integer
-from ._vector import lshr, splat, store_i32, vector_of
+from ._jit import I32Array, I64Array, U8Array, U32Array, inlined, integer
+from ._vector import gather, load_i32, lshr, splat, store_i32, vector_of
+
+if TYPE_CHECKING:
+    from ._vector_plain import Vector
 
 N_SHAPES = 8
+N_HISTORIES = 8
+N_CONTEXTS = N_SHAPES + N_HISTORIES
+HISTORY_MASK = 0xFFFFFF
 
-# Places in the cursor of shapes, int64[N_CURSOR].
-KINDS, OLDER_KINDS, RUNS, LAST_RUN, LINE_SHAPE, MARKS, WORD_BEFORE = range(7)
-N_CURSOR = 7
+# Places in the cursor of shapes, int64[N_CURSOR]; from FOLLOWED on the histories in use.
+KINDS, OLDER_KINDS, RUNS, LAST_RUN, LINE_SHAPE, MARKS, WORD_BEFORE, FOLLOWED = range(8)
+N_CURSOR = FOLLOWED + N_HISTORIES
+
+# Places in what a byte is seen with, int64[N_SEEN]: the byte before and the one before that, the
+# kinds of the last four, the bytes since the line began, and the byte above.
+LAST, SECOND, FOUR_KINDS, COLUMN, ABOVE = range(5)
+N_SEEN = 5
+MAX_COLUMN = 63
 
 LOWER, UPPER, DIGIT, HIGH, OTHER = 1, 2, 3, 4, 15
 MARKED = (b"\n", b" ", b"\t|", b",;", b".", b":=", b"\"'`", b"([{<", b")]}>", b"-_/\\")
@@ -35,17 +53,42 @@ def _kinds() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 KIND = _kinds()
 """The kind of each byte: letters, digits and bytes from 128 on have 1 to 4, the rest 5 to 15."""
+LANES = np.arange(16, dtype=np.int32)
+
+
+class Shapes(NamedTuple):
+    """A worker's memory for what it knows of the bytes before."""
+
+    # (N_CURSOR,)
+    cursor: I64Array
+    # (N_HISTORIES << bits,), or nothing where no context is a history
+    histories: U32Array
+    # (16,): the elements of `histories` in use; eight are
+    slots: U32Array
+    # (16,): the keys of all contexts
+    mixed: U32Array
+    # (R, 16) flattened: the keys of lanes, of R bytes that are looked at together
+    keys: U32Array
+    # (R, N_SEEN) flattened
+    seen: I64Array
 
 
 @inlined
-def reset(shape: I64Array) -> None:
+def reset(shapes: Shapes) -> None:
     """Forget everything: the state before the first byte of a chunk."""
-    shape[:] = 0
+    shapes.cursor[:] = 0
+    shapes.histories[:] = 0
 
 
 @inlined
-def advance(shape: I64Array, cursor: I64Array, byte: int) -> None:
+def advance(shapes: Shapes, cursor: I64Array, byte: int) -> None:
     """Take in `byte`; the contexts' own cursor has not taken it in yet."""
+    shape = shapes.cursor
+    if len(shapes.histories) > 0:
+        for k in range(N_HISTORIES):
+            slot = integer(shapes.slots[k])
+            history = integer(shapes.histories[slot])
+            shapes.histories[slot] = (history << 8 | byte) & HISTORY_MASK
     kind = integer(KIND[byte])
     run = kind if kind <= HIGH else byte + 5
     shape[OLDER_KINDS] = (shape[OLDER_KINDS] << 4 | shape[KINDS] >> 28) & 0xFFFF
@@ -65,19 +108,68 @@ def advance(shape: I64Array, cursor: I64Array, byte: int) -> None:
 
 
 @inlined
+def _mix(raw: Vector) -> Vector:
+    mixed = raw * contexts.KEY_1
+    mixed = (mixed ^ lshr(mixed, splat(15))) * contexts.KEY_2
+    return mixed ^ lshr(mixed, splat(13))
+
+
+@inlined
+def _find_histories(shapes: Shapes, cursor: I64Array, bits: int) -> None:
+    """Look up what followed the contexts that the next byte stands in."""
+    shape = shapes.cursor
+    last, older = cursor[contexts.LAST_4], cursor[contexts.OLDER_4]
+    word = cursor[contexts.WORD_HASH]
+    places = vector_of(
+        (
+            last & 0xFFFF,
+            last & 0xFFFFFF,
+            last,
+            last * contexts.KEY_1 + (older & 0xFFFF) * contexts.KEY_2,
+            shape[KINDS],
+            shape[LINE_SHAPE],
+            word * contexts.KEY_2 + cursor[contexts.LAST_WORD],
+            word,
+            0, 0, 0, 0, 0, 0, 0, 0,
+        )
+    )  # fmt: skip
+    slots = lshr(_mix(places), splat(32 - bits)) + load_i32(LANES, 0) * (1 << bits)
+    store_i32(shapes.slots, 0, slots)
+    for k in range(N_HISTORIES):
+        shape[FOLLOWED + k] = integer(shapes.histories[integer(shapes.slots[k])])
+
+
+@inlined
 def compute_keys(
-    shape: I64Array, cursor: I64Array, text: U8Array, position: int, keys: U32Array, at: int
+    shapes: Shapes,
+    lanes: I32Array,
+    cursor: I64Array,
+    text: U8Array,
+    position: int,
+    row: int,
+    bits: int,
 ) -> None:
     """Write the keys for the byte at `position` of `text`, of which all bytes before are known.
 
-    keys : uint32, shape (rows * 16,): sixteen from `at` on, of which N_SHAPES are of use.
+    Parameters
+    ----------
+    shapes : Shapes
+        `keys` and `seen` receive the row.
+    lanes : int32, shape (16,)
+        The context of each lane.
+    row : int
+    bits : int
+        Each history has `1 << bits` places.
     """
+    shape = shapes.cursor
     last, older = cursor[contexts.LAST_4], cursor[contexts.OLDER_4]
     line = cursor[contexts.LINE]
     above = cursor[contexts.LINE_ABOVE] + position - line
     up = 0
     if cursor[contexts.LINE_ABOVE] >= 0 and above < line:
         up = integer(text[above])
+    if len(shapes.histories) > 0:
+        _find_histories(shapes, cursor, bits)
     kinds = shape[KINDS] * contexts.KEY_1
     word = cursor[contexts.WORD_HASH] * contexts.KEY_2
     raw = vector_of(
@@ -90,8 +182,21 @@ def compute_keys(
             shape[RUNS] + 5 * contexts.LANE_STEP,
             word + shape[MARKS] * contexts.KEY_1 + 6 * contexts.LANE_STEP,
             word + shape[WORD_BEFORE] + 7 * contexts.LANE_STEP,
+            shape[FOLLOWED] + 8 * contexts.LANE_STEP,
+            shape[FOLLOWED + 1] + 9 * contexts.LANE_STEP,
+            shape[FOLLOWED + 2] + 10 * contexts.LANE_STEP,
+            shape[FOLLOWED + 3] + 11 * contexts.LANE_STEP,
+            shape[FOLLOWED + 4] + 12 * contexts.LANE_STEP,
+            shape[FOLLOWED + 5] + 13 * contexts.LANE_STEP,
+            shape[FOLLOWED + 6] + 14 * contexts.LANE_STEP,
+            shape[FOLLOWED + 7] + 15 * contexts.LANE_STEP,
         )
     )
-    mixed = raw * contexts.KEY_1
-    mixed = (mixed ^ lshr(mixed, splat(15))) * contexts.KEY_2
-    store_i32(keys, at, mixed ^ lshr(mixed, splat(13)))
+    store_i32(shapes.mixed, 0, _mix(raw))
+    store_i32(shapes.keys, 16 * row, gather(shapes.mixed, lanes))
+    at = N_SEEN * row
+    shapes.seen[at + LAST] = last & 0xFF
+    shapes.seen[at + SECOND] = last >> 8 & 0xFF
+    shapes.seen[at + FOUR_KINDS] = shape[KINDS] & 0xFFFF
+    shapes.seen[at + COLUMN] = min(position - line, MAX_COLUMN)
+    shapes.seen[at + ABOVE] = up

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,10 @@ from lmarc.model import file
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import MAX_SHARE, UNIFORM, NgramModel, aligned
 
-__all__ = ["PROFILE_ARRAYS", "RANGES", "SECTIONS", "MultiscaleModel", "below", "blend_scratch"]
+__all__ = [
+    "FINE", "FIRST_LANES", "PROFILE_ARRAYS", "RANGES", "SECTIONS", "SET_ARRAYS", "MultiscaleModel",
+    "below",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
@@ -44,6 +47,14 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = {
 MAX_HEAD_LIMIT: Final = 65536
 MAX_HEAD_RATE: Final = 255
 SECTIONS: Final = ("card", "below", "units", *PROFILE_ARRAYS)
+# What a model with lanes of its own has besides, and how fine its weights are.
+LANES_SECTION: Final = "lanes"
+SET_ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
+    "sets": ("<i4", (blend.N_SET_ROWS, 16))
+}
+FINE: Final = 4
+FIRST_LANES: Final = tuple(range(shapes.N_SHAPES))
+"""The contexts of a model without lanes of its own."""
 
 
 def below(sections: Mapping[str, bytes]) -> tuple[bytes, bytes | None, tuple[int, int]]:
@@ -56,9 +67,10 @@ def below(sections: Mapping[str, bytes]) -> tuple[bytes, bytes | None, tuple[int
     ModelError
         When the sections are not those of a multi-scale model.
     """
-    if tuple(sections) != SECTIONS:
+    if tuple(sections) not in (SECTIONS, (*SECTIONS, LANES_SECTION, *SET_ARRAYS)):
         raise ModelError(
-            f"multi-scale model has sections {', '.join(sections)}; expected {', '.join(SECTIONS)}"
+            f"multi-scale model has sections {', '.join(sections)}; "
+            f"expected {', '.join(SECTIONS)}, and perhaps {', '.join((LANES_SECTION, *SET_ARRAYS))}"
         )
     if len(sections["units"]) != 4:
         raise ModelError("section units of a multi-scale model does not hold two numbers")
@@ -75,12 +87,22 @@ class MultiscaleModel:
     Parameters
     ----------
     arrays : mapping of str to int32 arrays
-        For each name of PROFILE_ARRAYS its array, the profiles along the first axis.
+        For each name of PROFILE_ARRAYS its array, the profiles along the first axis; with `lanes`
+        those of SET_ARRAYS too.
     base : NeuralModel or NgramModel
+    lanes : sequence of int, optional
+        The contexts of the dynamic rows, numbers below `shapes.N_CONTEXTS`, at most
+        `blend.MAX_LANES`.
     """
 
-    def __init__(self, arrays: Mapping[str, Array], base: NeuralModel | NgramModel) -> None:
+    def __init__(
+        self,
+        arrays: Mapping[str, Array],
+        base: NeuralModel | NgramModel,
+        lanes: Sequence[int] | None = None,
+    ) -> None:
         self.arrays = dict(arrays)
+        self.lanes = None if lanes is None else tuple(lanes)
         self.neural = base if isinstance(base, NeuralModel) else None
         self.ngram = base.ngram if isinstance(base, NeuralModel) else base
         self.units = (0, 0) if self.neural is None else self.neural.units
@@ -93,7 +115,11 @@ class MultiscaleModel:
             for name in ("rates", "limits", "blend_rates", "head_rates")
         )
         rates[: ngram.N_COUNTS] *= 2
-        return blend.Tables(rates.astype(np.uint16), limits, blend_rates, head_rates)
+        contexts = FIRST_LANES if self.lanes is None else self.lanes
+        lanes = np.zeros(16, np.int32)
+        lanes[: len(contexts)] = contexts
+        plan = np.array([len(contexts), 0 if self.lanes is None else FINE], np.int32)
+        return blend.Tables(rates.astype(np.uint16), limits, blend_rates, head_rates, lanes, plan)
 
     @property
     def network(self) -> Network:
@@ -116,7 +142,29 @@ class MultiscaleModel:
 
     def weights(self, profile: int) -> blend.Weights:
         """Return a fresh copy of what a chunk of this profile starts from and changes."""
-        return blend.Weights(*(_flat(self.arrays[name][profile]) for name in blend.Weights._fields))
+        none = np.zeros((0, 16), np.int32)
+        return blend.Weights(
+            *(
+                _flat(self.arrays[name][profile] if name in self.arrays else none)
+                for name in blend.Weights._fields
+            )
+        )
+
+    def scratch(self, bits: int, lanes: int = 1, rows: int = 1) -> blend.Blend:
+        """Return this thread's memory for the blends of some chunks.
+
+        Parameters
+        ----------
+        bits : int
+            Tables have `1 << bits` rows.
+        lanes : int
+            Chunks; what is theirs stands one after the other in each array.
+        rows : int
+            Bytes of a chunk that are looked at together.
+        """
+        contexts = FIRST_LANES if self.lanes is None else self.lanes
+        histories = max(contexts) >= shapes.N_SHAPES
+        return _blend_scratch(bits, self.units[1], lanes, rows, len(contexts), histories)
 
     @classmethod
     def parse(
@@ -137,8 +185,16 @@ class MultiscaleModel:
                 f"the model below has {found[0]} and {found[1]}"
             )
         count = (base.ngram if isinstance(base, NeuralModel) else base).profile_count
+        lanes = None
+        if LANES_SECTION in sections:
+            lanes = list(sections[LANES_SECTION])
+            if not 1 <= len(lanes) <= blend.MAX_LANES or max(lanes) >= shapes.N_CONTEXTS:
+                raise ModelError(
+                    f"section lanes of a multi-scale model holds {lanes}, expected 1 to "
+                    f"{blend.MAX_LANES} numbers below {shapes.N_CONTEXTS}"
+                )
         arrays = {}
-        for name, (dtype, shape) in PROFILE_ARRAYS.items():
+        for name, (dtype, shape) in _arrays(lanes is not None):
             if len(sections[name]) != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
                 raise ModelError(
                     f"section {name} of a multi-scale model does not hold {count} profiles"
@@ -149,7 +205,7 @@ class MultiscaleModel:
         _check("rates", arrays["rates"][:, 0], 0, MAX_SHARE)
         _check("head_rates", arrays["head_rates"][:, 0], 0, MAX_HEAD_LIMIT)
         _check("head_rates", arrays["head_rates"][:, 1], 0, MAX_HEAD_RATE)
-        return cls(arrays, base)
+        return cls(arrays, base, lanes)
 
     def pack(self, card: bytes, base: bytes) -> bytes:
         """Return the canonical file.
@@ -162,9 +218,16 @@ class MultiscaleModel:
             The model below: its SHA-256, or its file to have it inside.
         """
         sections = {"card": card, "below": base, "units": np.array(self.units, "<u2").tobytes()}
-        for name, (dtype, _) in PROFILE_ARRAYS.items():
+        for name, (dtype, _) in _arrays(self.lanes is not None):
+            if name in SET_ARRAYS:
+                sections[LANES_SECTION] = bytes(self.lanes or ())
             sections[name] = self.arrays[name].astype(dtype).tobytes()
         return file.pack(file.KIND_MULTISCALE, sections)
+
+
+def _arrays(own_lanes: bool) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
+    """Return name, type and shape of the arrays that a model with or without lanes has."""
+    return [*PROFILE_ARRAYS.items(), *(SET_ARRAYS.items() if own_lanes else ())]
 
 
 def _check(name: str, array: Array, lowest: int, highest: int) -> None:
@@ -210,22 +273,11 @@ KEPT: Final = 3  # for a chunk, for shorter ones, for several chunks
 _LOCAL = threading.local()
 
 
-def blend_scratch(bits: int, units: int, lanes: int, rows: int) -> blend.Blend:
-    """Return this thread's memory for the blends of some lanes.
-
-    Parameters
-    ----------
-    bits : int
-        Tables have `1 << bits` rows.
-    units : int
-        Of the network's second layer.
-    lanes : int
-        Those of several lanes stand one after the other in each array.
-    rows : int
-        Bytes of a lane that are looked at together.
-    """
-    kept: dict[tuple[int, int, int, int], blend.Blend] = _LOCAL.__dict__.setdefault("kept", {})
-    key = (bits, units, lanes, rows)
+def _blend_scratch(
+    bits: int, units: int, lanes: int, rows: int, contexts: int, histories: bool
+) -> blend.Blend:
+    kept: dict[tuple[int, ...], blend.Blend] = _LOCAL.__dict__.setdefault("kept", {})
+    key = (bits, units, lanes, rows, contexts, histories)
     if key not in kept:
         if len(kept) == KEPT:
             del kept[next(iter(kept))]
@@ -233,8 +285,10 @@ def blend_scratch(bits: int, units: int, lanes: int, rows: int) -> blend.Blend:
     return kept[key]
 
 
-def _new_blend(bits: int, units: int, lanes: int, rows: int) -> blend.Blend:
-    tables = aligned((lanes, (shapes.N_SHAPES << bits) + 2, 16), np.uint16)
+def _new_blend(
+    bits: int, units: int, lanes: int, rows: int, contexts: int, histories: bool
+) -> blend.Blend:
+    tables = aligned((lanes, (contexts << bits) + 2, 16), np.uint16)
     tables[:, -2:] = UNIFORM
     weights = aligned(lanes * head.N_TABLES * units * 16, np.int16)
     small = {
@@ -243,10 +297,16 @@ def _new_blend(bits: int, units: int, lanes: int, rows: int) -> blend.Blend:
         "counts": np.uint16, "confidences": np.uint16, "trust": np.int32, "scratch": np.int32,
     }  # fmt: skip
     return blend.Blend(
+        shapes=shapes.Shapes(
+            cursor=np.zeros(lanes * shapes.N_CURSOR, np.int64),
+            histories=aligned(lanes * (shapes.N_HISTORIES << bits if histories else 0), np.uint32),
+            slots=aligned(lanes * 16, np.uint32),
+            mixed=aligned(lanes * 16, np.uint32),
+            keys=aligned(lanes * rows * 16, np.uint32),
+            seen=np.zeros(lanes * rows * shapes.N_SEEN, np.int64),
+        ),
         rows=tables.reshape(-1),
-        metas=aligned(lanes * shapes.N_SHAPES << (bits - 1), np.uint32),
-        shape=np.zeros(lanes * shapes.N_CURSOR, np.int64),
-        keys=aligned(lanes * rows * 16, np.uint32),
+        metas=aligned(lanes * ((contexts << (bits - 1)) + 16), np.uint32),
         inputs=aligned(lanes * 256, np.int16),
         chosen=np.zeros(lanes * blend.N_CHOSEN, np.int64),
         head=weights,

@@ -21,7 +21,7 @@ from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import ModelError
 from lmarc.kernels import blend, ngram
 from lmarc.model import file, registry
-from lmarc.model.multiscale import MultiscaleModel
+from lmarc.model.multiscale import FINE, MultiscaleModel
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.data import Corpus
@@ -31,23 +31,25 @@ __all__ = ["held_out_bits", "initial_arrays", "model_below", "train_blends", "tr
 
 Array = npt.NDArray[Any]
 
+LANES: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14)
 LIMIT: Final = 30  # counts of dynamic rows stop here
 FIRST_VISITS: Final = 1.5  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
-RATE: Final = 10
-BOOST: Final = 60  # more at a chunk's beginning, halved with every 4 bits of position
+RATE: Final = 5
+BOOST: Final = 180  # more at a chunk's beginning, halved with every 4 bits of position
 HEAD_LIMIT: Final = 64500  # of 65536: a symbol that is more probable teaches nothing
 HEAD_RATE: Final = 15
-TRAINING_RATE: Final = 15  # 30 and more of three vectors that add up overshoot
-ONE: Final = 65536  # a weight of 1.0
+TRAINING_RATE: Final = 8  # twice as much of ten vectors that add up overshoots
+ONE: Final = 65536 << FINE  # a weight of 1.0
 
 
-def initial_arrays(count: int) -> dict[str, Array]:
+def initial_arrays(count: int, lanes: Sequence[int] = LANES) -> dict[str, Array]:
     """Return the arrays of `count` equal profiles: what is below, as it is, and rows from zero."""
+    n = len(lanes)
     share = np.minimum(65536 / (np.arange(ngram.N_COUNTS) + FIRST_VISITS), 60000)
     rates = np.stack([share / 2, share * (65535 - 256) / 65536]).astype(np.int32)
     position = np.maximum(np.arange(32) - 1, 0)
     sures = np.zeros((2, blend.N_SURE, 16), np.int32)
-    sures[:, :, blend.MIXTURE_INPUT : blend.HEAD_INPUT + 1] = ONE
+    sures[:, :, n + blend.MIXTURE : n + blend.HEAD + 1] = ONE
     one = {
         "rates": rates,
         "limits": np.full(16, LIMIT, np.int32),
@@ -56,6 +58,7 @@ def initial_arrays(count: int) -> dict[str, Array]:
         "sures": sures,
         "bytes": np.zeros((blend.N_BYTES, 16), np.int32),
         "confidences": np.zeros((2, blend.N_SURE // 2, blend.N_CONFIDENCES, 16), np.int32),
+        "sets": np.zeros((blend.N_SET_ROWS, 16), np.int32),
     }
     return {name: np.repeat(array[None], count, axis=0) for name, array in one.items()}
 
@@ -64,6 +67,7 @@ def train_blends(
     base: NeuralModel | NgramModel,
     pieces: Sequence[bytes],
     *,
+    lanes: Sequence[int] = LANES,
     own_rounds: int = 1,
     progress: Callable[[int], object] = lambda n: None,
 ) -> MultiscaleModel:
@@ -75,6 +79,8 @@ def train_blends(
         The model below.
     pieces : sequence of bytes
         Text, mixed, in pieces of the sizes that chunks have.
+    lanes : sequence of int
+        The contexts, as in `MultiscaleModel`.
     own_rounds : int
         How often the pieces of a profile are gone over again for it alone.
     progress : callable
@@ -83,8 +89,8 @@ def train_blends(
     mixture = base.ngram if isinstance(base, NeuralModel) else base
     count = mixture.profile_count
     chosen = [choose_profile(mixture, piece) for piece in pieces]
-    arrays = initial_arrays(count)
-    model = _at_one_pace(arrays, base)
+    arrays = initial_arrays(count, lanes)
+    model = _at_one_pace(arrays, base, lanes)
     shared = model.weights(0)
     for piece, profile in zip(pieces, chosen, strict=True):
         model_steps(model, piece, profile, shared)
@@ -98,13 +104,15 @@ def train_blends(
                     progress(1)
         for name, array in weights._asdict().items():
             arrays[name][profile] = array.reshape(arrays[name].shape[1:])
-    return MultiscaleModel(arrays, base)
+    return MultiscaleModel(arrays, base, lanes)
 
 
-def _at_one_pace(arrays: Mapping[str, Array], base: NeuralModel | NgramModel) -> MultiscaleModel:
+def _at_one_pace(
+    arrays: Mapping[str, Array], base: NeuralModel | NgramModel, lanes: Sequence[int]
+) -> MultiscaleModel:
     """Return the model as its weights learn: those that many chunks share know no beginning."""
     pace = np.full_like(arrays["blend_rates"], TRAINING_RATE)
-    return MultiscaleModel({**arrays, "blend_rates": pace}, base)
+    return MultiscaleModel({**arrays, "blend_rates": pace}, base, lanes)
 
 
 def model_below(name: str) -> tuple[NeuralModel | NgramModel, bytes]:

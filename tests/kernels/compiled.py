@@ -28,15 +28,17 @@ def keys_after(text: Any, cursor: Any, fields: Any, keys: Any) -> None:
 
 
 @kernel
-def shape_keys_after(text: Any, shape: Any, cursor: Any, fields: Any, keys: Any) -> None:
-    """Write the keys of shapes for each byte of `text`, and the one behind it."""
-    shapes.reset(shape)
+def shape_keys_after(
+    text: Any, memory: Any, lanes: Any, cursor: Any, fields: Any, bits: Any
+) -> None:
+    """Write the keys of lanes for each byte of `text`, and the one behind it."""
+    shapes.reset(memory)
     contexts.reset(cursor, fields)
     for position in range(len(text)):
-        shapes.compute_keys(shape, cursor, text, position, keys, 16 * position)
-        shapes.advance(shape, cursor, text[position])
+        shapes.compute_keys(memory, lanes, cursor, text, position, position, bits)
+        shapes.advance(memory, cursor, text[position])
         contexts.advance(cursor, fields, position, text[position])
-    shapes.compute_keys(shape, cursor, text, len(text), keys, 16 * len(text))
+    shapes.compute_keys(memory, lanes, cursor, text, len(text), len(text), bits)
 
 
 @kernel

@@ -9,7 +9,7 @@ import pytest
 
 from lmarc.codec import vectors
 from lmarc.kernels import blend, multiscale, shapes
-from lmarc.model.multiscale import MultiscaleModel, blend_scratch
+from lmarc.model.multiscale import MultiscaleModel
 from tests import naive_multiscale, tiny
 from tools import reference_decoder
 from tools.craft_ngram import KnownSymbols
@@ -19,6 +19,8 @@ BITS = 11
 MODELS = {
     "mild": vectors.small_blend(),
     "wild": naive_multiscale.random_blend(8, vectors.small_network()),
+    "lanes": naive_multiscale.random_blend(9, vectors.small_network(), naive_multiscale.LANES),
+    "one lane": naive_multiscale.random_blend(10, vectors.small_network(), (12,)),
 }
 TEXTS = {
     "prose": vectors.prose("blends", 60),
@@ -68,7 +70,7 @@ def blended(
     multiscale.blend_along(
         model.tables(profile),
         weights,
-        blend_scratch(BITS, UNITS, 1, 16),
+        model.scratch(BITS, 1, 16),
         cursor,
         fields,
         np.frombuffer(text + b"\0", np.uint8),
@@ -126,7 +128,7 @@ def test_a_head_whose_limit_is_zero_learns_nothing() -> None:
         arrays["head_rates"][:, 0] = limit
         changed = MultiscaleModel(arrays, vectors.small_network())
         blended(changed, 0, text, drawn(2, len(text)))
-        heads.append(blend_scratch(BITS, UNITS, 1, 16).head.any())
+        heads.append(changed.scratch(BITS, 1, 16).head.any())
     assert heads == [False, True]
 
 

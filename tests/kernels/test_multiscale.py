@@ -10,8 +10,8 @@ import pytest
 from lmarc.codec import vectors
 from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.codec.ngram import table_bits
-from lmarc.kernels import blend, multiscale, ngram
-from lmarc.model.multiscale import MultiscaleModel, blend_scratch
+from lmarc.kernels import blend, multiscale, ngram, shapes
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import thread_scratch
 from tests import naive_multiscale, naive_neural
 from tools import reference_decoder
@@ -21,6 +21,8 @@ MODELS = {
     "network": vectors.small_blend(),
     "alone": naive_multiscale.random_blend(3, vectors.small_model()),
     "wild": naive_multiscale.random_blend(4, naive_neural.random_network(5, 16, 32)),
+    "lanes": naive_multiscale.random_blend(5, vectors.small_network(), naive_multiscale.LANES),
+    "few lanes": naive_multiscale.random_blend(6, vectors.small_model(), (14, 4, 9)),
 }
 TEXTS = [
     b"",
@@ -45,7 +47,7 @@ def walk(
         model.hidden(rows),
         model.tables(profile),
         weights,
-        blend_scratch(bits, model.units[1], 1, rows),
+        model.scratch(bits, 1, rows),
         np.frombuffer(content + b"\0", np.uint8),
         bits,
         32 - match_bits,
@@ -107,7 +109,7 @@ def test_it_goes_on_where_the_blend_pays() -> None:
     arrays = {name: array * 0 for name, array in MODELS["network"].arrays.items()}
     for name in ("rates", "limits", "blend_rates"):
         arrays[name] = MODELS["network"].arrays[name]
-    arrays["sures"][..., blend.MIXTURE_INPUT] = 65_536
+    arrays["sures"][..., shapes.N_SHAPES + blend.MIXTURE] = 65_536
     model = MultiscaleModel(arrays, vectors.small_network())
     content = vectors.records("trial", 6000)
     steps, alone, come, _ = walk(model, content, trial=3000)
@@ -120,7 +122,7 @@ def test_without_a_network_there_is_nothing_that_it_says() -> None:
     content = vectors.prose("mute", 300)
     steps, _, _, _ = walk(model, content)
     arrays = {name: array.copy() for name, array in model.arrays.items()}
-    for place in (blend.NETWORK_INPUT, blend.HEAD_INPUT):
+    for place in (shapes.N_SHAPES + blend.NETWORK, shapes.N_SHAPES + blend.HEAD):
         arrays["sures"][..., place] += 1 << 20
     other, _, _, _ = walk(MultiscaleModel(arrays, vectors.small_model()), content)
     assert (other == steps).all()

@@ -12,12 +12,13 @@ from lmarc.codec.jobs import Job, joined, lanes_of
 from lmarc.codec.ngram import parse_payload
 from lmarc.kernels import rans
 from lmarc.kernels.multiscale_lanes import Blends, decode
-from lmarc.model.multiscale import MultiscaleModel, blend_scratch
+from lmarc.model.multiscale import MultiscaleModel
 from tests import naive_multiscale
 
 MODELS = {
     "network": vectors.small_blend(),
     "alone": naive_multiscale.random_blend(3, vectors.small_model()),
+    "lanes": naive_multiscale.random_blend(7, vectors.small_network(), naive_multiscale.LANES),
 }
 BITS, MATCH_BITS = 11, 13
 
@@ -35,7 +36,7 @@ def read_by(
     blends = Blends(
         joined([model.tables(job.profile) for job in jobs]),
         joined([model.weights(job.profile) for job in jobs]),
-        blend_scratch(BITS, model.units[1], len(jobs), 1),
+        model.scratch(BITS, len(jobs), 1),
     )
     decode(given, blends, model.network, model.hidden(len(jobs)), BITS, 32 - MATCH_BITS)
     starts = given.text_starts

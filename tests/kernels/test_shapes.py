@@ -29,20 +29,40 @@ TEXTS = [
 ]
 
 
-def keys_of(text: bytes) -> list[list[int]]:
-    """Return the kernel's keys for each byte and for the one behind the last."""
+BITS = 11
+ALL = tuple(range(shapes.N_CONTEXTS))
+
+
+def memory_for(rows: int, bits: int = BITS) -> shapes.Shapes:
+    """Return memory that holds something else."""
+    return shapes.Shapes(
+        cursor=np.full(shapes.N_CURSOR, 77, np.int64),
+        histories=np.full(shapes.N_HISTORIES << bits, 77, np.uint32),
+        slots=np.zeros(16, np.uint32),
+        mixed=np.zeros(16, np.uint32),
+        keys=np.zeros(16 * rows, np.uint32),
+        seen=np.zeros(shapes.N_SEEN * rows, np.int64),
+    )
+
+
+def walked(text: bytes, lanes: tuple[int, ...] = ALL, bits: int = BITS) -> shapes.Shapes:
+    """Return what the kernel writes for each byte and for the one behind the last."""
     cursor, fields, _ = tiny.scratch_arrays()
-    keys = np.zeros(16 * (len(text) + 1), np.uint32)
+    memory = memory_for(len(text) + 1, bits)
     # One byte more, as chunks have, that must not be read.
     data = np.frombuffer(text + b"\xaa", np.uint8)
-    shape = np.full(shapes.N_CURSOR, 77, np.int64)
-    compiled.shape_keys_after(data[:-1], shape, cursor, fields, keys)
-    rows: list[list[int]] = keys.reshape(-1, 16)[:, : shapes.N_SHAPES].tolist()
-    return rows
+    compiled.shape_keys_after(data[:-1], memory, np.array(lanes, np.int32), cursor, fields, bits)
+    return memory
+
+
+def keys_of(text: bytes) -> list[list[int]]:
+    """Return the kernel's keys for each byte and for the one behind the last."""
+    keys: list[list[int]] = walked(text).keys.reshape(-1, 16).tolist()
+    return keys
 
 
 def plain_keys_of(text: bytes) -> list[list[int]]:
-    plain, contexts = reference_decoder.Shapes(), reference_decoder.NgramContexts()
+    plain, contexts = reference_decoder.Shapes(BITS), reference_decoder.NgramContexts()
 
     def keys() -> list[int]:
         return [reference_decoder.key_of(raw) for raw in plain.raw_keys(contexts)]
@@ -83,3 +103,36 @@ def test_runs_of_any_length_have_the_same_key() -> None:
     short, long = keys_of(b"ab 12")[-1], keys_of(b"abcdefgh 1234567890")[-1]
     assert short[5] == long[5]
     assert short[4] != long[4]
+
+
+def test_a_lane_has_the_key_of_its_context() -> None:
+    text = tiny.table(4, 200)
+    order = (15, 3, 3, 9, 0, 8, 12, 14, 1, 2, 11, 10, 13, 0, 0, 0)
+    mixed = walked(text, order).keys.reshape(-1, 16)
+    assert (mixed == walked(text).keys.reshape(-1, 16)[:, order]).all()
+
+
+def test_a_history_is_what_came_after_the_same_bytes() -> None:
+    memory = walked(b"one two. one three. one ")
+    steps = [shapes.FOLLOWED + k for k in range(3)]  # two, three and four bytes
+    assert [memory.cursor[at] for at in steps] == [int.from_bytes(b"tt")] * 3
+    histories = memory.histories.reshape(shapes.N_HISTORIES, -1)
+    assert (histories <= shapes.HISTORY_MASK).all()
+
+
+def test_histories_of_few_places_are_shared() -> None:
+    text = random.Random(5).randbytes(3000)
+    keys = [walked(text, bits=bits).keys for bits in (4, 14)]
+    assert (keys[0] != keys[1]).any()
+    memory = walked(text, bits=4)
+    assert (memory.slots[:8] >> 4).tolist() == list(range(8))
+
+
+def test_a_byte_is_seen_with_what_stands_around_it() -> None:
+    text = b"ab,c\nx1"
+    seen = walked(text).seen.reshape(-1, shapes.N_SEEN).tolist()
+    letter, digit, newline = 1, 3, 5
+    kinds = letter << 12 | newline << 8 | letter << 4 | digit
+    assert seen[-1] == [ord("1"), ord("x"), kinds, 2, ord(",")]
+    assert seen[0] == [0, 0, 0, 0, 0]
+    assert walked(b"a" * 100).seen.reshape(-1, shapes.N_SEEN)[-1, shapes.COLUMN] == 63

@@ -12,11 +12,18 @@ from lmarc.codec import vectors
 from lmarc.errors import ModelError, ModelNotFoundError
 from lmarc.kernels import ngram
 from lmarc.model import file, registry
-from lmarc.model.multiscale import PROFILE_ARRAYS, SECTIONS, MultiscaleModel, below, blend_scratch
+from lmarc.model.multiscale import (
+    PROFILE_ARRAYS,
+    SECTIONS,
+    SET_ARRAYS,
+    MultiscaleModel,
+    below,
+)
 from tests import naive_multiscale
 
 BLEND = vectors.small_blend()
 ALONE = naive_multiscale.random_blend(3, vectors.small_model())
+LANES = naive_multiscale.random_blend(5, vectors.small_network(), naive_multiscale.LANES)
 INSIDE = vectors.small_network().pack(b"{}", vectors.small_model().pack(b"{}"))
 
 
@@ -49,6 +56,41 @@ def test_a_packed_model_is_parsed_to_the_same_numbers(model: MultiscaleModel) ->
     for name in PROFILE_ARRAYS:
         assert (again.arrays[name] == model.arrays[name]).all(), name
     assert again.pack(b"{}", b"d" * 32) == model.pack(b"{}", b"d" * 32)
+
+
+def test_a_model_with_lanes_has_two_sections_more() -> None:
+    sections = sections_of(LANES.pack(b"{}", b"d" * 32))
+    assert tuple(sections) == (*SECTIONS, "lanes", "sets")
+    again = MultiscaleModel.parse(sections, vectors.small_network())
+    assert again.lanes == naive_multiscale.LANES
+    assert (again.arrays["sets"] == LANES.arrays["sets"]).all()
+    assert again.pack(b"{}", b"d" * 32) == LANES.pack(b"{}", b"d" * 32)
+    assert again.tables(1).lanes.tolist() == [*naive_multiscale.LANES, 0, 0, 0]
+    assert again.tables(1).plan.tolist() == [13, 4]
+    assert BLEND.tables(1).plan.tolist() == [8, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lanes": b""}, r"section lanes of a multi-scale model holds \[\], expected 1 to 13"),
+        ({"lanes": bytes(14)}, "section lanes .* expected 1 to 13 numbers below 16"),
+        ({"lanes": b"\0\x10"}, r"section lanes .* holds \[0, 16\], expected"),
+        ({"sets": bytes(64)}, "section sets of a multi-scale model does not hold 2 profiles"),
+    ],
+)
+def test_lanes_that_do_not_fit_are_refused(change: dict[str, bytes], message: str) -> None:
+    sections = sections_of(LANES.pack(b"{}", INSIDE)) | change
+    with pytest.raises(ModelError, match=message):
+        MultiscaleModel.parse(sections, vectors.small_network())
+
+
+@pytest.mark.parametrize("name", ["lanes", *SET_ARRAYS])
+def test_neither_of_the_two_sections_stands_alone(name: str) -> None:
+    sections = sections_of(LANES.pack(b"{}", INSIDE))
+    del sections[name]
+    with pytest.raises(ModelError, match="and perhaps lanes, sets"):
+        MultiscaleModel.parse(sections, vectors.small_network())
 
 
 def test_what_is_below_is_a_digest_or_a_file() -> None:
@@ -128,15 +170,21 @@ def test_without_a_network_nothing_of_it_is_multiplied() -> None:
 
 
 def test_a_threads_memory_is_kept_for_a_few_sizes() -> None:
-    first = blend_scratch(11, 16, 1, 1)
-    assert blend_scratch(11, 16, 1, 1) is first
+    first = BLEND.scratch(11)
+    assert BLEND.scratch(11) is first
     assert len(first.rows) == ((8 << 11) + 2) * 16
     assert (first.rows[-32:] == first.rows[-1]).all()
     assert len(first.head) == 17 * 16 * 16
     for bits in (11, 12, 13):
-        many = blend_scratch(bits, 0, 2, 3)
-        assert len(many.keys) == 2 * 3 * 16
-    assert blend_scratch(11, 16, 1, 1) is not first
+        many = ALONE.scratch(bits, 2, 3)
+        assert len(many.shapes.keys) == 2 * 3 * 16
+    assert BLEND.scratch(11) is not first
+
+
+def test_only_lanes_that_are_histories_take_memory_for_them() -> None:
+    assert len(BLEND.scratch(11).shapes.histories) == 0
+    assert len(LANES.scratch(11, 3).shapes.histories) == 3 * (8 << 11)
+    assert len(LANES.scratch(11).rows) == ((13 << 11) + 2) * 16
 
 
 def test_the_registry_parses_a_model_once() -> None:
