@@ -15,8 +15,8 @@ import numpy as np
 
 from lmarc.kernels import blend, contexts, ngram, subword
 from lmarc.kernels.shapes import N_SHAPES
+from lmarc.model.multiscale import FINE, SET_ARRAYS, MultiscaleModel
 from lmarc.model.multiscale import PROFILE_ARRAYS as BLEND_ARRAYS
-from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, shapes
 from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel, thread_scratch
 from lmarc.model.subword import MIXTURE_ARRAYS, SubwordModel
@@ -25,8 +25,8 @@ from lmarc.model.transformer import Sizes
 from lmarc.model.vocabulary import LEVELS, Vocabulary
 
 __all__ = [
-    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_blend", "small_model",
-    "small_network", "small_subword", "table",
+    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_blend", "small_lanes",
+    "small_model", "small_network", "small_subword", "table",
 ]  # fmt: skip
 
 _WORDS: Final = (
@@ -192,19 +192,37 @@ def _drawn(shapes: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
 @cache
 def small_blend() -> MultiscaleModel:
     """Return a blend over `small_network`, some of its weights drawn by a hash."""
+    return MultiscaleModel(_blend_arrays(BLEND_ARRAYS, N_SHAPES, 1), small_network())
+
+
+@cache
+def small_lanes() -> MultiscaleModel:
+    """Return another with lanes of its own, and sets of weights."""
+    lanes = (2, 3, 0, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15)
+    return MultiscaleModel(
+        _blend_arrays({**BLEND_ARRAYS, **SET_ARRAYS}, len(lanes), 1 << FINE),
+        small_network(),
+        lanes,
+    )
+
+
+def _blend_arrays(
+    wanted: Mapping[str, tuple[str, tuple[int, ...]]], lanes: int, one: int
+) -> dict[str, Any]:
+    """Return the arrays of two profiles, weights in units of 1 / (65536 one)."""
     arrays = {}
-    for name, (_, shape) in BLEND_ARRAYS.items():
+    for name, (_, shape) in wanted.items():
         count = 2 * int(np.prod(shape))
         drawn = np.frombuffer(noise(f"blend {name}", 2 * count), "<i2").astype(np.int32)
-        arrays[name] = (drawn >> 3).reshape(2, *shape)
+        arrays[name] = (drawn >> 3).reshape(2, *shape) * one
     for name in ("rates", "limits"):
         arrays[name] = small_model().profiles[name]
     arrays["blend_rates"] = np.tile(30 + (90 >> np.arange(32) // 2), (2, 1)).astype(np.int32)
     arrays["head_rates"] = np.array([[64_000, 40], [50_000, 200]], np.int32)
-    arrays["sures"][..., N_SHAPES + blend.MIXTURE] += 60_000
-    arrays["sures"][..., N_SHAPES + blend.NETWORK] += 12_000
-    arrays["sures"][..., N_SHAPES + blend.HEAD] += 40_000
-    return MultiscaleModel(arrays, small_network())
+    arrays["sures"][..., lanes + blend.MIXTURE] += 60_000 * one
+    arrays["sures"][..., lanes + blend.NETWORK] += 12_000 * one
+    arrays["sures"][..., lanes + blend.HEAD] += 40_000 * one
+    return arrays
 
 
 def _buckets(text: bytes) -> Any:

@@ -13,7 +13,7 @@ from lmarc.errors import SelfTestError
 def test_every_vector_gives_its_constant() -> None:
     outcomes = selftest.selftest()
     assert [outcome for outcome in outcomes if not outcome.ok] == []
-    assert {outcome.name for outcome in outcomes} == set(vectors.INPUTS)
+    assert {outcome.name.split()[0] for outcome in outcomes} == set(vectors.INPUTS)
     assert {outcome.codec for outcome in outcomes} == set(selftest.CODECS)
 
 

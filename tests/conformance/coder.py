@@ -3,8 +3,9 @@
     python -m tests.conformance.coder THREADS INPUT...
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
-`neural:KIND-SIZE`, `subword:KIND-SIZE` or `multiscale:KIND-SIZE`: coded with the small network, the
-small subword model or the small blend, and decoded again alone and in batches.
+`neural:KIND-SIZE`, `subword:KIND-SIZE`, `multiscale:KIND-SIZE` or `lanes:KIND-SIZE`: coded with the
+small network, the small subword model or a small blend, with lanes of its own or without, and
+decoded again alone and in batches.
 """
 
 import hashlib
@@ -39,8 +40,8 @@ def digest(name: str) -> str:
         decoded = subword.decompress_with(tokens, payload, len(content))
         if subword.decompress_together(tokens, [(payload, len(content))] * 3) != [content] * 3:
             raise SystemExit(f"{name} does not decode beside others")
-    elif which == "multiscale":
-        blend = vectors.small_blend()
+    elif which in ("multiscale", "lanes"):
+        blend = vectors.small_blend() if which == "multiscale" else vectors.small_lanes()
         payload = multiscale.compress_with(blend, content)
         decoded = multiscale.decompress_with(blend, payload, len(content))
         for count in (3, TOGETHER) if len(content) < 1000 and not _jit.PLAIN else (3,):
