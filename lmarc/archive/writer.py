@@ -78,7 +78,7 @@ class Writer:
         A path, any fsspec URL, or '-' for standard output. An existing archive is replaced, when
         the new one is complete.
     preset : str
-        'fast', 'balanced' or 'max'.
+        'fast', 'balanced', 'high' or 'max'.
     storage_options : mapping, optional
         For the URL's file system.
     executor : concurrent.futures.Executor, optional
@@ -574,7 +574,9 @@ def _with_model(
         new.append(Model(header, model.data))
         return slot
 
-    model = text_model(settings.text_codec or "", file, embed=embed)
+    model = text_model(
+        settings.text_codec or "", file, embed=embed, shipped=settings.text_model
+    )
     settings = replace(
         settings,
         model_sha256=model.sha256,

@@ -13,7 +13,7 @@ from lmarc.cli.render import Console, json_line, plural, size
 
 __all__ = ["add_arguments", "price", "run"]
 
-_PRESETS: Final = ("fast", "balanced", "max")
+_PRESETS: Final = ("fast", "balanced", "high", "max")
 _HEADER: Final = (
     "",
     "size",

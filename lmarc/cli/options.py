@@ -267,7 +267,7 @@ def add_coding(parser: argparse.ArgumentParser) -> None:
     """Add how content and metadata are stored."""
     parser.add_argument(
         "--preset",
-        choices=("fast", "balanced", "max"),
+        choices=("fast", "balanced", "high", "max"),
         help="trade speed for size; what follows overrides its parts",
     )
     parser.add_argument("--text-codec", metavar="NAME", help="the codec for text")

@@ -142,11 +142,13 @@ class Preset:
 
     text_codec: str | None  # None: zstd
     zstd_level: int
+    text_model: str | None = None  # the shipped model, where it is not the codec's own
 
 
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(text_codec=None, zstd_level=3),
     "balanced": Preset("ngram", zstd_level=12),
+    "high": Preset("multiscale", zstd_level=15, text_model="contexts"),
     "max": Preset("multiscale", zstd_level=19),
 }
 DEFAULT_PRESET = "balanced"
@@ -172,6 +174,7 @@ class CodecSettings:
     preset: str = DEFAULT_PRESET
     text_codec: str | None = None  # None: zstd
     zstd_level: int = 3
+    text_model: str | None = None  # the shipped model, where it is not the codec's own
     dictionary: bytes | None = None  # a zstd dictionary for text
     dictionary_slot: int = NO_MODEL
     model_sha256: bytes | None = None  # of the text codec's model

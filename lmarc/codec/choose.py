@@ -67,7 +67,10 @@ def settings_for(
     if level not in LEVELS:
         raise ValueError(f"zstd level is {level}, expected {LEVELS[0]} to {LEVELS[-1]}")
     return CodecSettings(
-        preset=preset, text_codec=None if name == "zstd" else name, zstd_level=level
+        preset=preset,
+        text_codec=None if name == "zstd" else name,
+        zstd_level=level,
+        text_model=known.text_model if name == known.text_codec else None,
     )
 
 

@@ -51,8 +51,12 @@ def codec_of(path: str | os.PathLike[str]) -> str | None:
     return next((name for name in text_codec_names()[1:] if model_kind(name) == kind), None)
 
 
-def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
-    """Return the model that a codec writes with: the file at `path`, or the shipped one.
+def text_model(
+    name: str, path: str | None, *, embed: bool, shipped: str | None = None
+) -> TextModel:
+    """Return the model that a codec writes with: the file at `path`, or a shipped one.
+
+    `shipped` is the name of that where it is not the one that the codec uses by default.
 
     The file of a shipped model is read only to be embedded: who codes with it reads and checks it.
 
@@ -66,7 +70,7 @@ def text_model(name: str, path: str | None, *, embed: bool) -> TextModel:
     from lmarc.model.registry import find_bytes, locate, require_base
 
     kind = int(model_kind(name))
-    found = locate(name, kind, path)
+    found = locate(shipped or name, kind, path)
     data = find_bytes(found.sha256, found.path) if embed else b""
     if embed:
         require_base(data)
