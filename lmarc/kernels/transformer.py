@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import mixture, network
+from . import byte_products, mixture, network
 from ._jit import I16Array, I32Array, I64Array, inlined, integer, kernel
 from ._vector import (
+    QUADS,
     bit_length,
     dot_pairs,
     largest,
@@ -58,7 +59,7 @@ class Transformer(NamedTuple):
     sizes: I64Array
     # (heads,): how many times a distance counts, in units of 2**-10 bits
     slopes: I32Array
-    # [3 width / 16][width / 2][16][2] and so on
+    # [3 width / 16][width / 2][16][2] and so on; where QUADS, as `byte_products` has them
     attend: I16Array
     merge: I16Array
     widen: I16Array
@@ -82,6 +83,9 @@ class Memory(NamedTuple):
     mixed_pairs: I32Array
     hidden: I16Array
     hidden_pairs: I32Array
+    # (R, the largest count of inputs / 4) and (R,): the same as `byte_products` takes it
+    quads: I32Array
+    starts: I32Array
     # (R, the largest count of outputs)
     sums: I32Array
     # Rings of every sequence and layer: [window / 16][width / 2][16][2]; [window / 2][width][2]
@@ -228,16 +232,27 @@ def _multiply(
     scales: I32Array,
     layer: int,
     layers: int,
+    inputs: I16Array,
     pairs: I32Array,
     memory: Memory,
     rows: int,
 ) -> int:
-    """Write a layer's product of some rows to `sums`; return how many outputs it has."""
+    """Write a layer's product of some rows to `sums`; return how many outputs it has.
+
+    `inputs` and `pairs` are the same memory.
+    """
     own, own_scales = part(weights, layer, layers), part(scales, layer, layers)
     outputs = len(own_scales)
-    memory.sums[: rows * outputs] = 0
-    n_pairs = len(own) // outputs // 2
-    network._add_products(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
+    if QUADS:
+        size = len(own) // outputs * 2
+        byte_products.enter(inputs, rows, size, memory.quads, memory.starts)
+        byte_products.multiply(
+            own, own_scales, memory.quads, memory.starts, size >> 2, memory.sums, rows
+        )
+    else:
+        memory.sums[: rows * outputs] = 0
+        n_pairs = len(own) // outputs // 2
+        network._add_products(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
     return outputs
 
 
@@ -258,27 +273,35 @@ def step(net: Transformer, memory: Memory, rows: int, position: int, along: int)
         for row in range(rows):
             _norm(net, memory, row)
         outputs = _multiply(
-            net.attend, net.attend_scales, layer, layers, memory.normed_pairs, memory, rows
-        )
+            net.attend, net.attend_scales, layer, layers,
+            memory.normed, memory.normed_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             sequence = 0 if along else row
             at = position + row if along else position
             own = ring * (layers * sequence + layer)
             _put(memory, row * outputs, width, own, at % integer(net.sizes[WINDOW]))
             _attend(net, memory, row, own, at)
-        _multiply(net.merge, net.merge_scales, layer, layers, memory.mixed_pairs, memory, rows)
+        _multiply(
+            net.merge, net.merge_scales, layer, layers,
+            memory.mixed, memory.mixed_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             _add_to_stream(memory, row, width, width, 6)
             _norm(net, memory, row)
         outputs = _multiply(
-            net.widen, net.widen_scales, layer, layers, memory.normed_pairs, memory, rows
-        )
+            net.widen, net.widen_scales, layer, layers,
+            memory.normed, memory.normed_pairs, memory, rows,
+        )  # fmt: skip
         for at in range(0, rows * outputs, 16):
             value = load_i32(memory.sums, at) >> 5
             value = minimum(maximum(value, splat(0)), splat(2047))
             square = (mul16(value, value) + (1 << 14)) >> 15
             store_i16(memory.hidden, at, minimum(square, splat(127)))
-        _multiply(net.narrow, net.narrow_scales, layer, layers, memory.hidden_pairs, memory, rows)
+        _multiply(
+            net.narrow, net.narrow_scales, layer, layers,
+            memory.hidden, memory.hidden_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             _add_to_stream(memory, row, width, width, 5)
     for row in range(rows):
