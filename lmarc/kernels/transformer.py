@@ -90,14 +90,18 @@ class Memory(NamedTuple):
     sums: I32Array
     # Rings of every sequence and layer: [window / 16][width / 2][16][2]; [window / 2][width][2]
     keys: I16Array
+    key_pairs: I32Array
     values: I16Array
-    # (width,): a row's queries, and the same in pairs
+    value_pairs: I32Array
+    # (width,): a row's queries, before that its key, and the same in pairs
     queries: I16Array
     query_pairs: I32Array
-    # (window,) each: scores; shares, and the same in pairs
+    # (heads, window) each: scores; shares, and the same in pairs
     scores: I32Array
     shares: I16Array
     share_pairs: I32Array
+    # (heads,): what brings shares to their sum
+    scales: I32Array
 
 
 @inlined
@@ -145,15 +149,19 @@ def _add_to_stream(memory: Memory, row: int, width: int, outputs: int, shift: in
 @inlined
 def _put(memory: Memory, sums: int, width: int, ring: int, slot: int) -> None:
     """Put a step's key and value, whose sums stand behind the queries', into a slot of a ring."""
-    key = ring + (slot >> 4) * 16 * width + (slot & 15) * 2
-    value = ring + (slot >> 1) * 2 * width + (slot & 1)
+    key = (ring >> 1) + (slot >> 4) * 8 * width + (slot & 15)
+    value = (ring >> 1) + (slot >> 1) * width
     for at in range(0, width, 16):
-        store_i32(memory.scores, 0, _rounded(memory, sums + width + at))
-        store_i32(memory.scores, 16, _rounded(memory, sums + 2 * width + at))
-        for lane in range(16):
-            unit = at + lane
-            memory.keys[key + (unit >> 1) * 32 + (unit & 1)] = memory.scores[lane]
-            memory.values[value + unit * 2] = memory.scores[16 + lane]
+        store_i16(memory.queries, at, _rounded(memory, sums + width + at))
+        own = _rounded(memory, sums + 2 * width + at)
+        both = load_i32(memory.value_pairs, value + at)
+        if slot & 1:
+            both = (both & 0xFFFF) + own * 65536
+        else:
+            both = (both & -65536) + (own & 0xFFFF)
+        store_i32(memory.value_pairs, value + at, both)
+    for pair in range(width >> 1):
+        memory.key_pairs[key + 16 * pair] = memory.query_pairs[pair]
 
 
 @inlined
@@ -173,9 +181,10 @@ def _attend(net: Transformer, memory: Memory, row: int, ring: int, position: int
     blocks = min(position // 16 + 1, window // 16)
     for at in range(0, width, 16):
         store_i16(memory.queries, at, _rounded(memory, row * 3 * width + at))
+    # In turns that heads take one after the other: they do not wait for each other then.
     for head in range(heads):
         slope = splat(integer(net.slopes[head]))
-        pair = head * n_pairs
+        pair, to = head * n_pairs, head * window
         best = splat(UNSEEN)
         for block in range(blocks):
             place = ring + 16 * width * block + 32 * pair
@@ -190,23 +199,29 @@ def _attend(net: Transformer, memory: Memory, row: int, ring: int, position: int
             score = ((a + b) >> 2) - distance * slope
             unseen = less(splat(position), distance)
             score = (score & (unseen ^ -1)) + (unseen & UNSEEN)
-            store_i32(memory.scores, 16 * block, score)
+            store_i32(memory.scores, to + 16 * block, score)
             best = maximum(best, score)
-        best = largest(best)
+        store_i32(memory.sums, row * 3 * width + 16 * head, best)
+    for head in range(heads):
+        to = head * window
+        best = largest(load_i32(memory.sums, row * 3 * width + 16 * head))
         sums = splat(0)
         for block in range(blocks):
-            distance = smaller(best - load_i32(memory.scores, 16 * block), splat(32767))
+            distance = smaller(best - load_i32(memory.scores, to + 16 * block), splat(32767))
             odds = mixture.exp2(narrow(distance))
-            store_words(memory.shares, 16 * block, odds)
+            store_words(memory.shares, to + 16 * block, odds)
             sums = sums + widen(odds)
-        scale = splat_word((1 << 31) // total(sums))
+        memory.scales[head] = (1 << 31) // total(sums)
+    for head in range(heads):
+        pair = head * window >> 1
+        scale = splat_word(integer(memory.scales[head]))
         for block in range(blocks):
-            odds = product_high(load_words(memory.shares, 16 * block), scale)
-            store_words(memory.shares, 16 * block, odds)
+            odds = product_high(load_words(memory.shares, 2 * pair + 16 * block), scale)
+            store_words(memory.shares, 2 * pair + 16 * block, odds)
         for at in range(head * own, (head + 1) * own, 16):
             place = ring + 2 * at
             a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-            for k in range(0, 8 * blocks, 4):
+            for k in range(pair, pair + 8 * blocks, 4):
                 a = a + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k))
                 place += 2 * width
                 b = b + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 1))
