@@ -138,7 +138,9 @@ def decompress_together(
         bits, match_bits = tables
         joint = joined([model.joint() for _ in jobs])
         tokens = subword_coder.Tokens(
-            np.zeros(len(given.texts), np.uint16), np.zeros(len(jobs), np.int64)
+            np.zeros(len(given.texts), np.uint16),
+            np.zeros(len(jobs), np.int64),
+            np.zeros(len(jobs), np.int64),
         )
         where = device()
         if where == "cpu":

@@ -61,8 +61,9 @@ class Tokens(NamedTuple):
 
     # As long as `texts`, each lane's from the same place on
     tokens: U16Array
-    # (lanes,): bytes written so far
+    # (lanes,) each: bytes written so far; the lanes that have a token to come, of each row one
     sizes: I64Array
+    rows: I64Array
 
 
 @inlined
@@ -271,20 +272,28 @@ def decode(
     count = len(given.coders)
     transformer.reset(memory)
     _begin(given, tokens, bits, match_shift)
+    for lane in range(count):
+        tokens.rows[lane] = lane
     position = 0
     while True:
-        on = 0
-        for lane in range(count):
+        row = 0
+        while row < count:
+            lane = integer(tokens.rows[row])
             if _goes_on(given, tokens, lane):
-                on += 1
-                _enter(net, memory, lane, _before(given, tokens, lane, position))
-        if on == 0:
+                _enter(net, memory, row, _before(given, tokens, lane, position))
+                row += 1
+            else:
+                # Chunks have different counts of tokens: the last row takes the place of one that
+                # has ended, so that no step is taken for nothing.
+                count -= 1
+                tokens.rows[row] = tokens.rows[count]
+                transformer.move(net.transformer, memory, count, row)
+        if count == 0:
             break
         transformer.step(net.transformer, memory, count, position, 0)
-        for lane in range(count):
-            if _goes_on(given, tokens, lane):
-                pairs = memory.normed_pairs
-                _take_token(given, joint, tokens, net, pairs, lane, position, bits, match_shift)
+        for row in range(count):
+            pairs, lane = memory.normed_pairs, integer(tokens.rows[row])
+            _take_token(given, joint, tokens, net, pairs, row, lane, position, bits, match_shift)
         position += 1
     lanes._end(given)
 
@@ -335,7 +344,7 @@ def take(
     on = 0
     for lane in range(len(given.coders)):
         if _goes_on(given, tokens, lane):
-            _take_token(given, joint, tokens, net, pairs, lane, position, bits, match_shift)
+            _take_token(given, joint, tokens, net, pairs, lane, lane, position, bits, match_shift)
             if _goes_on(given, tokens, lane):
                 before[lane] = _before(given, tokens, lane, position + 1)
                 on += 1
@@ -349,12 +358,13 @@ def _take_token(
     tokens: Tokens,
     net: Network,
     pairs: I32Array,
+    row: int,
     lane: int,
     position: int,
     bits: int,
     match_shift: int,
 ) -> None:
-    """Decode a lane's next token."""
+    """Decode a lane's next token; what left the Transformer stands in a row of `pairs`."""
     static, weights = lanes._static(given, lane), lanes._weights(given, lane)
     state, joint = lanes._state(given, lane), lanes._joint(joints, lane, len(given.coders))
     starts = given.text_starts
@@ -362,7 +372,7 @@ def _take_token(
     prefix = 0
     for level in range(subword.N_LEVELS):
         subword._predict(static, weights, state, bits, level)
-        corrections = _corrections(net, pairs, lane, level, prefix)
+        corrections = _corrections(net, pairs, row, level, prefix)
         neural._join(joint, load_i32(state.freqs, 0), corrections, level)
         symbol = lanes._next_joint(given, joint, lane)
         prefix = prefix << 4 | symbol

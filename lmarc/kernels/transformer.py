@@ -107,7 +107,10 @@ class Memory(NamedTuple):
 @inlined
 def isqrt(value: int) -> int:
     """The largest integer whose square is at most `value`, from 1 to 2**62."""
-    root = 1 << ((bit_length(value) + 1) >> 1)
+    # Newton's step from sqrt(2) << half, which needs no division; and a little more, since a root
+    # that is too large is found, and one that is too small is not.
+    half = (bit_length(value) - 1) >> 1
+    root = ((92682 << half >> 16) + ((value >> half) * 46342 >> 16) >> 1) + 2
     while True:
         better = (root + value // root) >> 1
         if better >= root:
@@ -239,6 +242,15 @@ def reset(memory: Memory) -> None:
     """The state before the first step of all sequences."""
     memory.keys[:] = 0
     memory.values[:] = 0
+
+
+@inlined
+def move(net: Transformer, memory: Memory, source: int, target: int) -> None:
+    """Let a sequence be that of another row from now on."""
+    size = len(memory.key_pairs) // (len(memory.stream) // integer(net.sizes[WIDTH]))
+    for at in range(size):
+        memory.key_pairs[target * size + at] = memory.key_pairs[source * size + at]
+        memory.value_pairs[target * size + at] = memory.value_pairs[source * size + at]
 
 
 @inlined
