@@ -189,21 +189,24 @@ def _attend(net: Transformer, memory: Memory, row: int, ring: int, position: int
         slope = splat(integer(net.slopes[head]))
         pair, to = head * n_pairs, head * window
         best = splat(UNSEEN)
-        for block in range(blocks):
+        # Two blocks at a time share what is read of the query; the last may be looked at twice.
+        for block in range(0, blocks, 2):
+            other = min(block + 1, blocks - 1)
             place = ring + 16 * width * block + 32 * pair
-            a, b = splat(0), splat(0)
+            place_2 = ring + 16 * width * other + 32 * pair
+            a, b, c, d = splat(0), splat(0), splat(0), splat(0)
             for k in range(0, n_pairs, 2):
                 query = splat_at(memory.query_pairs, pair + k)
                 a = a + dot_pairs(memory.keys, place + 32 * k, query)
+                c = c + dot_pairs(memory.keys, place_2 + 32 * k, query)
                 query = splat_at(memory.query_pairs, pair + k + 1)
                 b = b + dot_pairs(memory.keys, place + 32 * k + 32, query)
-            distance = splat(slot - 16 * block) - load_i32(LANES, 0)
-            distance = distance + ((distance >> 31) & window)
-            score = ((a + b) >> 2) - distance * slope
-            unseen = less(splat(position), distance)
-            score = (score & (unseen ^ -1)) + (unseen & UNSEEN)
+                d = d + dot_pairs(memory.keys, place_2 + 32 * k + 32, query)
+            score = _score(a + b, slot - 16 * block, window, position, slope)
+            score_2 = _score(c + d, slot - 16 * other, window, position, slope)
             store_i32(memory.scores, to + 16 * block, score)
-            best = maximum(best, score)
+            store_i32(memory.scores, to + 16 * other, score_2)
+            best = maximum(best, maximum(score, score_2))
         store_i32(memory.sums, row * 3 * width + 16 * head, best)
     for head in range(heads):
         to = head * window
@@ -221,20 +224,38 @@ def _attend(net: Transformer, memory: Memory, row: int, ring: int, position: int
         for block in range(blocks):
             odds = product_high(load_words(memory.shares, 2 * pair + 16 * block), scale)
             store_words(memory.shares, 2 * pair + 16 * block, odds)
-        for at in range(head * own, (head + 1) * own, 16):
-            place = ring + 2 * at
+        end = (head + 1) * own
+        for at in range(head * own, end, 32):
+            other = min(at + 16, end - 16)
+            place, place_2 = ring + 2 * at, ring + 2 * other
             a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-            for k in range(pair, pair + 8 * blocks, 4):
-                a = a + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k))
-                place += 2 * width
-                b = b + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 1))
-                place += 2 * width
-                c = c + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 2))
-                place += 2 * width
-                d = d + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 3))
-                place += 2 * width
-            found = _int8((a + b + c + d + (1 << 13)) >> 14)
-            store_i16(memory.mixed, row * width + at, found)
+            for k in range(pair, pair + 8 * blocks, 2):
+                share = splat_at(memory.share_pairs, k)
+                a = a + dot_pairs(memory.values, place, share)
+                c = c + dot_pairs(memory.values, place_2, share)
+                share = splat_at(memory.share_pairs, k + 1)
+                b = b + dot_pairs(memory.values, place + 2 * width, share)
+                d = d + dot_pairs(memory.values, place_2 + 2 * width, share)
+                place, place_2 = place + 4 * width, place_2 + 4 * width
+            store_i16(memory.mixed, row * width + at, _mixed(a + b))
+            store_i16(memory.mixed, row * width + other, _mixed(c + d))
+
+
+@inlined
+def _score(dot: Vector, first: int, window: int, position: int, slope: Vector) -> Vector:
+    """Scores of sixteen slots, of which the first stands `first` slots before a row's own."""
+    distance = splat(first) - load_i32(LANES, 0)
+    distance = distance + ((distance >> 31) & window)
+    score = (dot >> 2) - distance * slope
+    unseen = less(splat(position), distance)
+    seen: Vector = (score & (unseen ^ -1)) + (unseen & UNSEEN)
+    return seen
+
+
+@inlined
+def _mixed(sums: Vector) -> Vector:
+    """Sixteen sums of shares times values as the next product takes them."""
+    return _int8((sums + (1 << 13)) >> 14)
 
 
 @inlined
