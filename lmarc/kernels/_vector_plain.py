@@ -8,67 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "QUADS",
-    "add_u16",
-    "bit_lanes",
-    "bit_length",
-    "count_at_most",
-    "dot_pairs",
-    "dot_quads",
-    "dots",
-    "either",
-    "equal",
-    "find_tag",
-    "gather",
-    "gather_8",
-    "larger",
-    "largest",
-    "less",
-    "load_8",
-    "load_i16",
-    "load_i32",
-    "load_levels",
-    "load_u32",
-    "load_words",
-    "log_bits",
-    "lshr",
-    "mask_bits",
-    "maxima",
-    "maximum",
-    "minimum",
-    "mix",
-    "move_pairs",
-    "mul16",
-    "narrow",
-    "one_hot",
-    "one_hot_word",
-    "pack",
-    "prefetch",
-    "prefix_sums",
-    "product_high",
-    "scatter",
-    "scatter_8",
-    "smaller",
-    "splat",
-    "splat_at",
-    "splat_word",
-    "store_i8",
-    "store_i16",
-    "store_i32",
-    "store_u16",
-    "store_words",
-    "total",
-    "unsigned_product_high",
-    "vector_of",
-    "widen",
-    "widen_signed",
+    "QUADS", "add_u16", "bit_lanes", "bit_length", "count_at_most", "dot_pairs", "dot_quads",
+    "dots", "either", "equal", "find_tag", "gather", "gather_8", "larger", "largest", "less",
+    "load_8", "load_i16", "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr",
+    "mask_bits", "maxima", "maximum", "minimum", "mix", "move_pairs", "mul16", "narrow", "one_hot",
+    "one_hot_word", "pack", "prefetch", "prefix_sums", "product_high", "scatter", "scatter_8",
+    "smaller", "splat", "splat_at", "splat_word", "store_i8", "store_i16", "store_i32", "store_u16",
+    "store_words", "total", "unsigned_product_high", "vector_of", "widen", "widen_signed",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Vector = npt.NDArray[np.int32]
 Words = npt.NDArray[Any]  # uint16; NumPy's stubs lose it in sums with an int
 QUADS = True
-"""Whether the processor has an instruction for `dot_quads`."""
+"""Whether kernels should use `dot_quads`: compiled, whether the processor has an instruction."""
 LANES = np.arange(16)
 SPLIT = np.arange(16).reshape(2, 2, 4).transpose(1, 0, 2).reshape(16)
 """Array 0 to 3, 8 to 11, 4 to 7, 12 to 15: its own inverse."""

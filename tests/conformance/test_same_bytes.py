@@ -36,6 +36,7 @@ LITTLE = [
 ]
 # Through PyTorch on a processor it takes milliseconds too.
 ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300"]
+ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
