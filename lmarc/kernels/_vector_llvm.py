@@ -17,11 +17,11 @@ from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
     "QUADS", "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
-    "largest", "less",
-    "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr", "mask_bits", "maximum",
-    "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "product_high",
-    "smaller", "splat", "splat_at", "splat_word", "store_i8", "store_i16", "store_i32", "store_u16",
-    "store_words", "total", "unsigned_product_high", "widen", "widen_signed",
+    "largest", "less", "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr",
+    "mask_bits", "maximum", "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word",
+    "pack", "product_high", "smaller", "splat", "splat_at", "splat_word", "store_bytes",
+    "store_i16", "store_i32", "store_u16", "store_words", "total", "unsigned_product_high", "widen",
+    "widen_signed",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -153,7 +153,7 @@ store_i16 = store_u16
 
 
 @intrinsic
-def store_i8(typing, array, offset, value):
+def store_bytes(typing, array, offset, value):
     def codegen(context, builder, signature, args):
         lanes = builder.trunc(args[2], ir.VectorType(I8, 16))
         return _store(context, builder, signature, args, lanes, 4)

@@ -13,8 +13,9 @@ __all__ = [
     "load_8", "load_i16", "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr",
     "mask_bits", "maxima", "maximum", "minimum", "mix", "move_pairs", "mul16", "narrow", "one_hot",
     "one_hot_word", "pack", "prefetch", "prefix_sums", "product_high", "scatter", "scatter_8",
-    "smaller", "splat", "splat_at", "splat_word", "store_i8", "store_i16", "store_i32", "store_u16",
-    "store_words", "total", "unsigned_product_high", "vector_of", "widen", "widen_signed",
+    "smaller", "splat", "splat_at", "splat_word", "store_bytes", "store_i16", "store_i32",
+    "store_u16", "store_words", "total", "unsigned_product_high", "vector_of", "widen",
+    "widen_signed",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -52,7 +53,7 @@ def store_i32(array: Array, offset: int, vector: Vector) -> None:
     array[offset : offset + 16] = vector
 
 
-def store_i8(array: Array, offset: int, vector: Vector) -> None:
+def store_bytes(array: Array, offset: int, vector: Vector) -> None:
     """Store the low 8 bits of every lane in four int32."""
     array[offset : offset + 4] = vector.astype(np.int8).view(np.int32)
 

@@ -17,7 +17,7 @@ from ._vector import (
     load_i32,
     splat,
     splat_at,
-    store_i8,
+    store_bytes,
     store_i32,
     total,
 )
@@ -34,7 +34,7 @@ def enter(inputs: I16Array, rows: int, size: int, quads: I32Array, starts: I32Ar
         inputs_sum = splat(0)
         for at in range(first, first + size, 16):
             value = load_i16(inputs, at)
-            store_i8(quads, at >> 2, value)
+            store_bytes(quads, at >> 2, value)
             inputs_sum = inputs_sum + value
         starts[row] = -128 * total(inputs_sum)
 

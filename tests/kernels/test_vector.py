@@ -113,7 +113,7 @@ def memory(
     ops.store_i32(out, 112, ops.gather(spread, places[8:]))
     ops.store_i32(out, 128, ops.gather_8(spread, places))
     ops.store_i32(out, 144, ops.dot_quads(i16, 0, ops.load_i32(numbers, 0), ops.splat(-9)))
-    ops.store_i8(spread, 190, ops.load_i32(numbers, 0))
+    ops.store_bytes(spread, 190, ops.load_i32(numbers, 0))
     ops.prefetch(u16, 2)
 
 
