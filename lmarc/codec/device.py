@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
+from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
-__all__ = ["DEVICE", "DEVICES", "device"]
+__all__ = ["DEVICE", "DEVICES", "Elsewhere", "device"]
+
+M = TypeVar("M")
+N = TypeVar("N")
 
 DEVICE: Final = "LMARC_DEVICE"
 DEVICES: Final = ("cpu", "auto", "cuda", "torch")  # the last: PyTorch on the processor
@@ -49,3 +55,26 @@ def _resolved(name: str) -> str:
         "device is cuda, which needs PyTorch and an accelerator that it knows; this machine has "
         f"{'PyTorch but no such accelerator' if found else 'no PyTorch'}: use the device cpu"
     )
+
+
+class Elsewhere(Generic[M, N]):
+    """The networks of models on devices of PyTorch, made once and kept with the model.
+
+    Parameters
+    ----------
+    make : callable
+        Gets a model and a device's name in PyTorch; returns the network.
+    """
+
+    def __init__(self, make: Callable[[M, str], N]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._kept: WeakKeyDictionary[M, dict[str, N]] = WeakKeyDictionary()
+
+    def __call__(self, model: M, where: str) -> N:
+        """Return a model's network; `where` is what `device` says."""
+        with self._lock:
+            kept = self._kept.setdefault(model, {})
+            if where not in kept:
+                kept[where] = self._make(model, where.removeprefix("torch:"))
+            return kept[where]

@@ -6,16 +6,14 @@ decoder run the same step function.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
-from lmarc.codec.device import device
+from lmarc.codec.device import Elsewhere, device
 from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
@@ -160,19 +158,13 @@ def mixture_freqs(
     return freqs
 
 
-def elsewhere(model: NeuralModel, where: str) -> TorchNetwork:
-    """Return the model's network on a device of PyTorch; it is kept with the model."""
+def _network(model: NeuralModel, name: str) -> TorchNetwork:
     from lmarc.codec.neural_torch import TorchNetwork
 
-    with _LOCK:
-        kept = _ELSEWHERE.setdefault(model, {})
-        if where not in kept:
-            kept[where] = TorchNetwork(model, where.removeprefix("torch:"))
-        return kept[where]
+    return TorchNetwork(model, name)
 
 
-_LOCK = threading.Lock()
-_ELSEWHERE: WeakKeyDictionary[NeuralModel, dict[str, TorchNetwork]] = WeakKeyDictionary()
+elsewhere: Final = Elsewhere(_network)
 
 
 def _model_of(model: ModelRef | None) -> NeuralModel:

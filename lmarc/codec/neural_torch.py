@@ -1,8 +1,6 @@
 """The byte network in PyTorch, in integers: the same bits as `lmarc.kernels.network`.
 
-spec/v1/neural.md is the authority. Products are of floats that hold integers: a sum stays below the
-float's whole numbers, so it is exact in whatever order, and on whatever device, it is taken. All
-else is int64, wrapped to 32 bits where the specification wraps.
+spec/v1/neural.md is the authority; products are those of `torch_products`, all else is int64.
 
 An encoder goes along time, products of many bytes at once; a decoder goes along in many chunks.
 """
@@ -15,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lmarc.codec.torch_products import Products, wrap
 from lmarc.kernels import lanes, multiscale_lanes, neural
-from lmarc.model.neural import MAX_EXPONENT, NeuralModel
+from lmarc.model.neural import NeuralModel
 
 __all__ = ["State", "TorchNetwork", "decode", "decode_blended", "scores_of"]
 
 Array = npt.NDArray[Any]
 
 ALONG: Final = 2048  # bytes of a chunk whose products are taken together
-# Inputs of int8 whose products with int8 add up to less than 2**24, which float32 holds.
-EXACT_INPUTS: Final = 1024
 _PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
 _TABLES: Final = ("last", "second_last", "low_bias")
 MAX_LOGIT: Final = 8191
@@ -35,10 +32,6 @@ class State(NamedTuple):
 
     first: torch.Tensor
     second: torch.Tensor
-
-
-def _wrap(total: torch.Tensor) -> torch.Tensor:
-    return ((total + 2**31) & 0xFFFF_FFFF) - 2**31
 
 
 def _squash(total: torch.Tensor, shift: int) -> torch.Tensor:
@@ -58,7 +51,7 @@ def _correction(total: torch.Tensor) -> torch.Tensor:
     return (total >> 7).clamp(-MAX_LOGIT, MAX_LOGIT)
 
 
-class TorchNetwork:
+class TorchNetwork(Products):
     """A model's network on a device.
 
     Parameters
@@ -69,20 +62,11 @@ class TorchNetwork:
     """
 
     def __init__(self, model: NeuralModel, device: str) -> None:
-        self.device = torch.device(device)
-        self.units = model.units
-        exact = max(*model.units, 16) <= EXACT_INPUTS
-        self._float = torch.float32 if exact else torch.float64
         arrays = model.arrays
-        self._weights = {name: self._tensor(arrays[name], self._float).T for name in _PRODUCTS}
-        self._scales = {
-            name: self._tensor(1 << (MAX_EXPONENT - arrays[f"{name}_exp"].astype(np.int64)))
-            for name in _PRODUCTS
-        }
-        self._tables = {name: 64 * self._tensor(arrays[name].astype(np.int64)) for name in _TABLES}
-
-    def _tensor(self, array: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
-        return torch.from_numpy(np.array(array)).to(self.device, dtype)
+        matrices = {name: (arrays[name], arrays[f"{name}_exp"]) for name in _PRODUCTS}
+        super().__init__(device, matrices)
+        self.units = model.units
+        self._tables = {name: 64 * self.tensor(arrays[name].astype(np.int64)) for name in _TABLES}
 
     def start(self, rows: int) -> State:
         """Return the state before the first byte of some chunks."""
@@ -91,18 +75,14 @@ class TorchNetwork:
         )
         return State(first, second)
 
-    def _product(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
-        product = inputs.to(self._float) @ self._weights[name]
-        return product.to(torch.int64) * self._scales[name]
-
     def _sums(self, before: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Section 4.1, before it is wrapped: int64, (rows, N)."""
-        sums = self._tables["last"][before[:, 0]] + self._product("see", seen)
+        sums = self._tables["last"][before[:, 0]] + self.product("see", seen)
         sums[:, : 2 * self.units[0]] += self._tables["second_last"][before[:, 1]]
         return sums
 
     def _high(self, sums: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        return _correction(_wrap(sums[:, -16:] + self._product("high", out)))
+        return _correction(wrap(sums[:, -16:] + self.product("high", out)))
 
     def step(
         self, before: torch.Tensor, seen: torch.Tensor, state: State
@@ -126,9 +106,9 @@ class TorchNetwork:
         """
         n1, n2 = self.units
         sums = self._sums(before, seen)
-        gates, values = self._first_parts(_wrap(sums[:, : 2 * n1]))
+        gates, values = self._first_parts(wrap(sums[:, : 2 * n1]))
         first = (gates * state.first + values) >> 15
-        inner = _wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self._product("inner", _input(first)))
+        inner = wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self.product("inner", _input(first)))
         gates, values = self._first_parts(inner[:, : 2 * n2])
         second = (gates * state.second + values) >> 15
         out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
@@ -137,8 +117,8 @@ class TorchNetwork:
     def low(self, out: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor) -> torch.Tensor:
         """Return the corrections for low nibbles: int64, (rows, 16)."""
         places = 16 * highs[:, None] + torch.arange(16, device=self.device)
-        sums = self._tables["low_bias"][highs] + self._product("low", out).gather(1, places)
-        return _correction(_wrap(sums + self._product("see_low", seen)))
+        sums = self._tables["low_bias"][highs] + self.product("low", out).gather(1, places)
+        return _correction(wrap(sums + self.product("see_low", seen)))
 
     def along(
         self, before: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor, state: State
@@ -162,8 +142,8 @@ class TorchNetwork:
         """
         n1, n2 = self.units
         sums = self._sums(before, seen[:, 0])
-        first, last_1 = self._recur(_wrap(sums[:, : 2 * n1]), state.first)
-        inner = _wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self._product("inner", _input(first)))
+        first, last_1 = self._recur(wrap(sums[:, : 2 * n1]), state.first)
+        inner = wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self.product("inner", _input(first)))
         second, last_2 = self._recur(inner[:, : 2 * n2], state.second)
         out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
         both = torch.stack([self._high(sums, out), self.low(out, seen[:, 1], highs)], 1)

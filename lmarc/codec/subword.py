@@ -7,12 +7,13 @@ Encoder and decoder run the same step function.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.codec.device import Elsewhere, device
 from lmarc.codec.jobs import Job, TogetherCodec, decode_jobs, joined, only
 from lmarc.codec.ngram import pack_payload, table_bits
 from lmarc.errors import CorruptError
@@ -22,9 +23,12 @@ from lmarc.model.ngram import thread_scratch
 from lmarc.model.subword import SubwordModel
 from lmarc.model.vocabulary import LEVELS
 
+if TYPE_CHECKING:
+    from lmarc.codec.subword_torch import TorchTransformer
+
 __all__ = [
     "CODEC", "choose_profile", "compress_with", "decompress_together",
-    "decompress_with", "mixture_freqs", "model_steps",
+    "decompress_with", "elsewhere", "mixture_freqs", "model_steps",
 ]  # fmt: skip
 
 ALONG: Final = 16  # tokens that an encoder's network takes at a time
@@ -84,6 +88,9 @@ def model_steps(model: SubwordModel, content: bytes, profile: int, joint: neural
 
     `joint` learns as the chunk goes.
     """
+    where = device()
+    if where != "cpu":
+        return _steps_elsewhere(model, where, content, profile, joint)
     tokens = model.vocabulary.cut(content)
     bits, match_bits = table_bits(len(content))
     steps = np.empty(LEVELS * len(tokens), np.uint32)
@@ -104,6 +111,19 @@ def model_steps(model: SubwordModel, content: bytes, profile: int, joint: neural
     return steps
 
 
+def _steps_elsewhere(
+    model: SubwordModel, where: str, content: bytes, profile: int, joint: neural.Joint
+) -> U32:
+    """Do what `model_steps` does, with the Transformer in PyTorch."""
+    from lmarc.codec.subword_torch import leaving_of
+
+    tokens, freqs = mixture_freqs(model, content, profile)
+    pairs = leaving_of(elsewhere(model, where), tokens).reshape(-1).view(np.int32)
+    steps = np.empty(LEVELS * len(tokens), np.uint32)
+    subword_coder.join(model.network, joint, tokens, freqs.reshape(-1), pairs, steps)
+    return steps
+
+
 def decompress_with(model: SubwordModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
     return only(decompress_together(model, [(payload, content_size)]))
@@ -116,19 +136,33 @@ def decompress_together(
 
     def decode(given: lanes.Lanes, tables: tuple[int, int], jobs: Sequence[Job]) -> None:
         bits, match_bits = tables
-        subword_coder.decode(
-            given,
-            joined([model.joint() for _ in jobs]),
-            subword_coder.Tokens(
-                np.zeros(len(given.texts), np.uint16), np.zeros(len(jobs), np.int64)
-            ),
-            model.network,
-            model.memory(len(jobs), len(jobs)),
-            bits,
-            32 - match_bits,
+        joint = joined([model.joint() for _ in jobs])
+        tokens = subword_coder.Tokens(
+            np.zeros(len(given.texts), np.uint16),
+            np.zeros(len(jobs), np.int64),
+            np.zeros(len(jobs), np.int64),
         )
+        where = device()
+        if where == "cpu":
+            memory = model.memory(len(jobs), len(jobs))
+            subword_coder.decode(given, joint, tokens, model.network, memory, bits, 32 - match_bits)
+        else:
+            from lmarc.codec import subword_torch
+
+            subword_torch.decode(
+                elsewhere(model, where), given, joint, tokens, model.network, bits, 32 - match_bits
+            )
 
     return decode_jobs("subword", model.mixture, payloads, decode)
+
+
+def _transformer(model: SubwordModel, name: str) -> TorchTransformer:
+    from lmarc.codec.subword_torch import TorchTransformer
+
+    return TorchTransformer(model, name)
+
+
+elsewhere: Final = Elsewhere(_transformer)
 
 
 def _model_of(model: ModelRef | None) -> SubwordModel:

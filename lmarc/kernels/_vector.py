@@ -2,7 +2,8 @@
 disabled.
 
 Every function lowers to LLVM vector IR without naming an instruction set, so any CPU runs it and
-the results are equal everywhere: additions, products and shifts wrap, and nothing rounds.
+the results are equal everywhere: additions, products and shifts wrap, and nothing rounds. One names
+an instruction where there is one, `dot_quads`; its results are those of the rest.
 
 There are two kinds.  A `Vector` has lanes of int32.  `Words` have lanes of 16 bits, whose sign is a
 matter of the operation: half the registers, so whatever fits them is done in words.  Both support

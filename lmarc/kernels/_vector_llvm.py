@@ -10,23 +10,26 @@ import sys
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
-    "bit_length", "count_at_most", "dot_pairs", "either", "equal", "larger", "largest", "less",
-    "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr", "mask_bits", "maximum",
-    "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word", "pack", "product_high",
-    "smaller",
-    "splat", "splat_at", "splat_word", "store_i16", "store_i32", "store_u16", "store_words",
-    "total", "unsigned_product_high", "widen", "widen_signed",
+    "QUADS", "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
+    "largest", "less", "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr",
+    "mask_bits", "maximum", "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word",
+    "pack", "product_high", "smaller", "splat", "splat_at", "splat_word", "store_bytes",
+    "store_i16", "store_i32", "store_u16", "store_words", "total", "unsigned_product_high", "widen",
+    "widen_signed",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 V32, V16 = ir.VectorType(I32, 16), ir.VectorType(I16, 16)
 PAIRS, FLOATS = ir.VectorType(I32, 8), ir.VectorType(ir.FloatType(), 8)
 INT = types.int64
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+QUADS = "+avx512vnni" in FEATURES.split(",")
 LOW_WORD = 0 if sys.byteorder == "little" else 1
 # The order in which instructions on 128 bits at a time unpack and pack words; its own inverse.
 SPLIT = [*range(4), *range(8, 12), *range(4, 8), *range(12, 16)]
@@ -147,6 +150,15 @@ def store_u16(typing, array, offset, value):
 
 
 store_i16 = store_u16
+
+
+@intrinsic
+def store_bytes(typing, array, offset, value):
+    def codegen(context, builder, signature, args):
+        lanes = builder.trunc(args[2], ir.VectorType(I8, 16))
+        return _store(context, builder, signature, args, lanes, 4)
+
+    return types.void(array, INT, vector), codegen
 
 
 @intrinsic
@@ -405,6 +417,24 @@ def dot_pairs(typing, array, offset, pairs):
         return builder.add(even, odd)
 
     return vector(array, INT, vector), codegen
+
+
+@intrinsic
+def dot_quads(typing, array, offset, quads, sums):
+    def codegen(context, builder, signature, args):
+        weights = _load(context, builder, signature, args, V32, 2)
+        if QUADS:
+            # The one instruction that is named: LLVM does not find it in sums of products.
+            name = "llvm.x86.avx512.vpdpbusd.512"
+            return _call(builder, name, V32, [args[3], weights, args[2]])
+        sums = args[3]
+        for shift in (24, 16, 8, 0):
+            weight = builder.lshr(builder.shl(weights, _const(shift)), _const(24))
+            factor = builder.ashr(builder.shl(args[2], _const(shift)), _const(24))
+            sums = builder.add(sums, builder.mul(weight, factor))
+        return sums
+
+    return vector(array, INT, vector, vector), codegen
 
 
 @intrinsic

@@ -8,19 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "add_u16", "bit_lanes", "bit_length", "count_at_most", "dot_pairs", "dots", "either", "equal",
-    "find_tag", "gather", "gather_8", "larger", "largest", "less", "load_8", "load_i16",
-    "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr", "mask_bits", "maxima",
-    "maximum", "minimum", "mix", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word", "pack",
-    "prefetch",
-    "prefix_sums", "product_high", "scatter", "scatter_8", "smaller", "splat", "splat_at",
-    "splat_word", "store_i16", "store_i32", "store_u16", "store_words", "total",
-    "unsigned_product_high", "vector_of", "widen", "widen_signed",
+    "QUADS", "add_u16", "bit_lanes", "bit_length", "count_at_most", "dot_pairs", "dot_quads",
+    "dots", "either", "equal", "find_tag", "gather", "gather_8", "larger", "largest", "less",
+    "load_8", "load_i16", "load_i32", "load_levels", "load_u32", "load_words", "log_bits", "lshr",
+    "mask_bits", "maxima", "maximum", "minimum", "mix", "move_pairs", "mul16", "narrow", "one_hot",
+    "one_hot_word", "pack", "prefetch", "prefix_sums", "product_high", "scatter", "scatter_8",
+    "smaller", "splat", "splat_at", "splat_word", "store_bytes", "store_i16", "store_i32",
+    "store_u16", "store_words", "total", "unsigned_product_high", "vector_of", "widen",
+    "widen_signed",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Vector = npt.NDArray[np.int32]
 Words = npt.NDArray[Any]  # uint16; NumPy's stubs lose it in sums with an int
+QUADS = True
+"""Whether kernels should use `dot_quads`: compiled, whether the processor has an instruction."""
 LANES = np.arange(16)
 SPLIT = np.arange(16).reshape(2, 2, 4).transpose(1, 0, 2).reshape(16)
 """Array 0 to 3, 8 to 11, 4 to 7, 12 to 15: its own inverse."""
@@ -49,6 +51,11 @@ def store_i16(array: Array, offset: int, vector: Vector) -> None:
 def store_i32(array: Array, offset: int, vector: Vector) -> None:
     """Store every lane."""
     array[offset : offset + 16] = vector
+
+
+def store_bytes(array: Array, offset: int, vector: Vector) -> None:
+    """Store the low 8 bits of every lane in four int32."""
+    array[offset : offset + 4] = vector.astype(np.int8).view(np.int32)
 
 
 def load_8(array: Array, offset: int) -> Vector:
@@ -297,6 +304,17 @@ def dot_pairs(array: Array, offset: int, pairs: Vector) -> Vector:
     factors = pairs.view(np.int16).astype(np.int32)
     products: Vector = (weights * factors).reshape(16, 2).sum(axis=1, dtype=np.int32)
     return products
+
+
+def dot_quads(array: Array, offset: int, quads: Vector, sums: Vector) -> Vector:
+    """Add, in lane i, four uint8 from `array[offset + 2 i]` on times the four int8 of `quads`.
+
+    array : int16, the bytes two and two.
+    """
+    weights = array[offset : offset + 32].view(np.uint8).astype(np.int32)
+    products = weights * quads.view(np.int8).astype(np.int32)
+    found: Vector = sums + products.reshape(16, 4).sum(axis=1, dtype=np.int32)
+    return found
 
 
 def move_pairs(array: Array, offset: int, errors: Vector, pairs: Vector, rate: int) -> None:

@@ -61,8 +61,9 @@ class Tokens(NamedTuple):
 
     # As long as `texts`, each lane's from the same place on
     tokens: U16Array
-    # (lanes,): bytes written so far
+    # (lanes,) each: bytes written so far; the lanes that have a token to come, of each row one
     sizes: I64Array
+    rows: I64Array
 
 
 @inlined
@@ -75,14 +76,12 @@ def _enter(net: Network, memory: transformer.Memory, row: int, token: int) -> No
 
 
 @inlined
-def _corrections(
-    net: Network, memory: transformer.Memory, row: int, level: int, prefix: int
-) -> Vector:
-    """A row's corrections of the branches below a node, after `transformer.step`."""
+def _corrections(net: Network, pairs: I32Array, row: int, level: int, prefix: int) -> Vector:
+    """A row's corrections of the branches below a node, by what left the Transformer, in pairs."""
     width = integer(net.transformer.sizes[transformer.WIDTH])
     node = prefix + (0 if level == 0 else (1 if level == 1 else 17))
     product = network._product(
-        net.branches, 16 * width * node, memory.normed_pairs, row * (width // 2), width // 2
+        net.branches, 16 * width * node, pairs, row * (width // 2), width // 2
     )
     logits = product * load_i32(net.scales, 16 * node) >> 5
     return minimum(maximum(logits, splat(-MAX_LOGIT)), splat(MAX_LOGIT))
@@ -141,16 +140,61 @@ def model(
                 )  # fmt: skip
         transformer.step(net.transformer, memory, here, start, 1)
         for row in range(here):
-            token = integer(tokens[start + row])
-            for level in range(subword.N_LEVELS):
-                number = subword.N_LEVELS * row + level
-                symbol = subword._symbol(token, level)
-                corrections = _corrections(net, memory, row, level, subword._prefix(token, level))
-                neural._join(joint, widen(load_words(freqs, 16 * number)), corrections, level)
-                steps[subword.N_LEVELS * start + number] = neural._place(
-                    joint.sums, joint.freqs, symbol
-                )
-                neural._learn_join(joint, symbol)
+            shares = 16 * subword.N_LEVELS * row
+            _join_token(
+                net, joint, tokens, start + row, freqs, shares, memory.normed_pairs, row, steps
+            )
+
+
+@inlined
+def _join_token(
+    net: Network,
+    joint: neural.Joint,
+    tokens: U16Array,
+    position: int,
+    freqs: U16Array,
+    at: int,
+    pairs: I32Array,
+    row: int,
+    steps: U32Array,
+) -> None:
+    """Join what mixture, from `at` on, and network, in a row of `pairs`, have said of a token."""
+    token = integer(tokens[position])
+    for level in range(subword.N_LEVELS):
+        symbol = subword._symbol(token, level)
+        corrections = _corrections(net, pairs, row, level, subword._prefix(token, level))
+        neural._join(joint, widen(load_words(freqs, at + 16 * level)), corrections, level)
+        steps[subword.N_LEVELS * position + level] = neural._place(joint.sums, joint.freqs, symbol)
+        neural._learn_join(joint, symbol)
+
+
+@kernel
+def join(
+    net: Network,
+    joint: neural.Joint,
+    tokens: U16Array,
+    freqs: U16Array,
+    pairs: I32Array,
+    steps: U32Array,
+) -> None:
+    """Join what mixture and network have said of a chunk: for a network that runs elsewhere.
+
+    Parameters
+    ----------
+    net : Network
+    joint : neural.Joint
+        Changed: its weights learn.
+    tokens : uint16, shape (count,)
+    freqs : uint16, shape (count * 3 * 16,)
+        The mixture's.
+    pairs : int32, shape (count * width / 2,)
+        What left the Transformer: pairs of int16 that hold int8.
+    steps : uint32, shape (3 * count,)
+        Receives `cumfreq << 16 | freq` of each symbol.
+    """
+    for position in range(len(tokens)):
+        at = 16 * subword.N_LEVELS * position
+        _join_token(net, joint, tokens, position, freqs, at, pairs, position, steps)
 
 
 @inlined
@@ -228,25 +272,83 @@ def decode(
     count = len(given.coders)
     transformer.reset(memory)
     _begin(given, tokens, bits, match_shift)
+    for lane in range(count):
+        tokens.rows[lane] = lane
     position = 0
     while True:
-        on = 0
-        for lane in range(count):
+        row = 0
+        while row < count:
+            lane = integer(tokens.rows[row])
             if _goes_on(given, tokens, lane):
-                on += 1
-                before = 0
-                if position > 0:
-                    start = integer(given.text_starts[lane])
-                    before = integer(tokens.tokens[start + position - 1])
-                _enter(net, memory, lane, before)
-        if on == 0:
+                _enter(net, memory, row, _before(given, tokens, lane, position))
+                row += 1
+            else:
+                # Chunks have different counts of tokens: the last row takes the place of one that
+                # has ended, so that no step is taken for nothing.
+                count -= 1
+                tokens.rows[row] = tokens.rows[count]
+                transformer.move(net.transformer, memory, count, row)
+        if count == 0:
             break
         transformer.step(net.transformer, memory, count, position, 0)
-        for lane in range(count):
-            if _goes_on(given, tokens, lane):
-                _take_token(given, joint, tokens, net, memory, lane, position, bits, match_shift)
+        for row in range(count):
+            pairs, lane = memory.normed_pairs, integer(tokens.rows[row])
+            _take_token(given, joint, tokens, net, pairs, row, lane, position, bits, match_shift)
         position += 1
     lanes._end(given)
+
+
+@inlined
+def _before(given: lanes.Lanes, tokens: Tokens, lane: int, position: int) -> int:
+    """A lane's token before the one at `position`; 0 before the first."""
+    before: int = 0
+    if position > 0:
+        before = integer(tokens.tokens[integer(given.text_starts[lane]) + position - 1])
+    return before
+
+
+@kernel
+def begin(given: lanes.Lanes, tokens: Tokens, bits: int, match_shift: int) -> int:
+    """Start all lanes, for a network that runs elsewhere; return how many have a token to come.
+
+    Then, for each position, `take`, until none has; and `lanes.end`.
+    """
+    _begin(given, tokens, bits, match_shift)
+    on = 0
+    for lane in range(len(given.coders)):
+        on += _goes_on(given, tokens, lane)
+    return on
+
+
+@kernel
+def take(
+    given: lanes.Lanes,
+    joint: neural.Joint,
+    tokens: Tokens,
+    net: Network,
+    pairs: I32Array,
+    before: I64Array,
+    position: int,
+    bits: int,
+    match_shift: int,
+) -> int:
+    """Decode the next token of each lane; return how many have another.
+
+    Parameters
+    ----------
+    pairs : int32, shape (lanes * width / 2,)
+        What left the Transformer: pairs of int16 that hold int8.
+    before : int64, shape (lanes,)
+        Receives the tokens; that of a lane that has ended stays.
+    """
+    on = 0
+    for lane in range(len(given.coders)):
+        if _goes_on(given, tokens, lane):
+            _take_token(given, joint, tokens, net, pairs, lane, lane, position, bits, match_shift)
+            if _goes_on(given, tokens, lane):
+                before[lane] = _before(given, tokens, lane, position + 1)
+                on += 1
+    return on
 
 
 @inlined
@@ -255,13 +357,14 @@ def _take_token(
     joints: neural.Joint,
     tokens: Tokens,
     net: Network,
-    memory: transformer.Memory,
+    pairs: I32Array,
+    row: int,
     lane: int,
     position: int,
     bits: int,
     match_shift: int,
 ) -> None:
-    """Decode a lane's next token."""
+    """Decode a lane's next token; what left the Transformer stands in a row of `pairs`."""
     static, weights = lanes._static(given, lane), lanes._weights(given, lane)
     state, joint = lanes._state(given, lane), lanes._joint(joints, lane, len(given.coders))
     starts = given.text_starts
@@ -269,7 +372,7 @@ def _take_token(
     prefix = 0
     for level in range(subword.N_LEVELS):
         subword._predict(static, weights, state, bits, level)
-        corrections = _corrections(net, memory, lane, level, prefix)
+        corrections = _corrections(net, pairs, row, level, prefix)
         neural._join(joint, load_i32(state.freqs, 0), corrections, level)
         symbol = lanes._next_joint(given, joint, lane)
         prefix = prefix << 4 | symbol

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import mixture, network
+from . import byte_products, mixture, network
 from ._jit import I16Array, I32Array, I64Array, inlined, integer, kernel
 from ._vector import (
+    QUADS,
     bit_length,
     dot_pairs,
     largest,
@@ -58,7 +59,7 @@ class Transformer(NamedTuple):
     sizes: I64Array
     # (heads,): how many times a distance counts, in units of 2**-10 bits
     slopes: I32Array
-    # [3 width / 16][width / 2][16][2] and so on
+    # [3 width / 16][width / 2][16][2] and so on; where QUADS, as `byte_products` has them
     attend: I16Array
     merge: I16Array
     widen: I16Array
@@ -82,24 +83,34 @@ class Memory(NamedTuple):
     mixed_pairs: I32Array
     hidden: I16Array
     hidden_pairs: I32Array
+    # (R, the largest count of inputs / 4) and (R,): the same as `byte_products` takes it
+    quads: I32Array
+    starts: I32Array
     # (R, the largest count of outputs)
     sums: I32Array
     # Rings of every sequence and layer: [window / 16][width / 2][16][2]; [window / 2][width][2]
     keys: I16Array
+    key_pairs: I32Array
     values: I16Array
-    # (width,): a row's queries, and the same in pairs
+    value_pairs: I32Array
+    # (width,): a row's queries, before that its key, and the same in pairs
     queries: I16Array
     query_pairs: I32Array
-    # (window,) each: scores; shares, and the same in pairs
+    # (heads, window) each: scores; shares, and the same in pairs
     scores: I32Array
     shares: I16Array
     share_pairs: I32Array
+    # (heads,): what brings shares to their sum
+    scales: I32Array
 
 
 @inlined
 def isqrt(value: int) -> int:
     """The largest integer whose square is at most `value`, from 1 to 2**62."""
-    root = 1 << ((bit_length(value) + 1) >> 1)
+    # Newton's step from sqrt(2) << half, which needs no division; and a little more, since a root
+    # that is too large is found, and one that is too small is not.
+    half = (bit_length(value) - 1) >> 1
+    root = ((92682 << half >> 16) + ((value >> half) * 46342 >> 16) >> 1) + 2
     while True:
         better = (root + value // root) >> 1
         if better >= root:
@@ -141,15 +152,19 @@ def _add_to_stream(memory: Memory, row: int, width: int, outputs: int, shift: in
 @inlined
 def _put(memory: Memory, sums: int, width: int, ring: int, slot: int) -> None:
     """Put a step's key and value, whose sums stand behind the queries', into a slot of a ring."""
-    key = ring + (slot >> 4) * 16 * width + (slot & 15) * 2
-    value = ring + (slot >> 1) * 2 * width + (slot & 1)
+    key = (ring >> 1) + (slot >> 4) * 8 * width + (slot & 15)
+    value = (ring >> 1) + (slot >> 1) * width
     for at in range(0, width, 16):
-        store_i32(memory.scores, 0, _rounded(memory, sums + width + at))
-        store_i32(memory.scores, 16, _rounded(memory, sums + 2 * width + at))
-        for lane in range(16):
-            unit = at + lane
-            memory.keys[key + (unit >> 1) * 32 + (unit & 1)] = memory.scores[lane]
-            memory.values[value + unit * 2] = memory.scores[16 + lane]
+        store_i16(memory.queries, at, _rounded(memory, sums + width + at))
+        own = _rounded(memory, sums + 2 * width + at)
+        both = load_i32(memory.value_pairs, value + at)
+        if slot & 1:
+            both = (both & 0xFFFF) + own * 65536
+        else:
+            both = (both & -65536) + (own & 0xFFFF)
+        store_i32(memory.value_pairs, value + at, both)
+    for pair in range(width >> 1):
+        memory.key_pairs[key + 16 * pair] = memory.query_pairs[pair]
 
 
 @inlined
@@ -169,50 +184,78 @@ def _attend(net: Transformer, memory: Memory, row: int, ring: int, position: int
     blocks = min(position // 16 + 1, window // 16)
     for at in range(0, width, 16):
         store_i16(memory.queries, at, _rounded(memory, row * 3 * width + at))
+    # In turns that heads take one after the other: they do not wait for each other then.
     for head in range(heads):
         slope = splat(integer(net.slopes[head]))
-        pair = head * n_pairs
+        pair, to = head * n_pairs, head * window
         best = splat(UNSEEN)
-        for block in range(blocks):
+        # Two blocks at a time share what is read of the query; the last may be looked at twice.
+        for block in range(0, blocks, 2):
+            other = min(block + 1, blocks - 1)
             place = ring + 16 * width * block + 32 * pair
-            a, b = splat(0), splat(0)
+            place_2 = ring + 16 * width * other + 32 * pair
+            a, b, c, d = splat(0), splat(0), splat(0), splat(0)
             for k in range(0, n_pairs, 2):
                 query = splat_at(memory.query_pairs, pair + k)
                 a = a + dot_pairs(memory.keys, place + 32 * k, query)
+                c = c + dot_pairs(memory.keys, place_2 + 32 * k, query)
                 query = splat_at(memory.query_pairs, pair + k + 1)
                 b = b + dot_pairs(memory.keys, place + 32 * k + 32, query)
-            distance = splat(slot - 16 * block) - load_i32(LANES, 0)
-            distance = distance + ((distance >> 31) & window)
-            score = ((a + b) >> 2) - distance * slope
-            unseen = less(splat(position), distance)
-            score = (score & (unseen ^ -1)) + (unseen & UNSEEN)
-            store_i32(memory.scores, 16 * block, score)
-            best = maximum(best, score)
-        best = largest(best)
+                d = d + dot_pairs(memory.keys, place_2 + 32 * k + 32, query)
+            score = _score(a + b, slot - 16 * block, window, position, slope)
+            score_2 = _score(c + d, slot - 16 * other, window, position, slope)
+            store_i32(memory.scores, to + 16 * block, score)
+            store_i32(memory.scores, to + 16 * other, score_2)
+            best = maximum(best, maximum(score, score_2))
+        store_i32(memory.sums, row * 3 * width + 16 * head, best)
+    for head in range(heads):
+        to = head * window
+        best = largest(load_i32(memory.sums, row * 3 * width + 16 * head))
         sums = splat(0)
         for block in range(blocks):
-            distance = smaller(best - load_i32(memory.scores, 16 * block), splat(32767))
+            distance = smaller(best - load_i32(memory.scores, to + 16 * block), splat(32767))
             odds = mixture.exp2(narrow(distance))
-            store_words(memory.shares, 16 * block, odds)
+            store_words(memory.shares, to + 16 * block, odds)
             sums = sums + widen(odds)
-        scale = splat_word((1 << 31) // total(sums))
+        memory.scales[head] = (1 << 31) // total(sums)
+    for head in range(heads):
+        pair = head * window >> 1
+        scale = splat_word(integer(memory.scales[head]))
         for block in range(blocks):
-            odds = product_high(load_words(memory.shares, 16 * block), scale)
-            store_words(memory.shares, 16 * block, odds)
-        for at in range(head * own, (head + 1) * own, 16):
-            place = ring + 2 * at
+            odds = product_high(load_words(memory.shares, 2 * pair + 16 * block), scale)
+            store_words(memory.shares, 2 * pair + 16 * block, odds)
+        end = (head + 1) * own
+        for at in range(head * own, end, 32):
+            other = min(at + 16, end - 16)
+            place, place_2 = ring + 2 * at, ring + 2 * other
             a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-            for k in range(0, 8 * blocks, 4):
-                a = a + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k))
-                place += 2 * width
-                b = b + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 1))
-                place += 2 * width
-                c = c + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 2))
-                place += 2 * width
-                d = d + dot_pairs(memory.values, place, splat_at(memory.share_pairs, k + 3))
-                place += 2 * width
-            found = _int8((a + b + c + d + (1 << 13)) >> 14)
-            store_i16(memory.mixed, row * width + at, found)
+            for k in range(pair, pair + 8 * blocks, 2):
+                share = splat_at(memory.share_pairs, k)
+                a = a + dot_pairs(memory.values, place, share)
+                c = c + dot_pairs(memory.values, place_2, share)
+                share = splat_at(memory.share_pairs, k + 1)
+                b = b + dot_pairs(memory.values, place + 2 * width, share)
+                d = d + dot_pairs(memory.values, place_2 + 2 * width, share)
+                place, place_2 = place + 4 * width, place_2 + 4 * width
+            store_i16(memory.mixed, row * width + at, _mixed(a + b))
+            store_i16(memory.mixed, row * width + other, _mixed(c + d))
+
+
+@inlined
+def _score(dot: Vector, first: int, window: int, position: int, slope: Vector) -> Vector:
+    """Scores of sixteen slots, of which the first stands `first` slots before a row's own."""
+    distance = splat(first) - load_i32(LANES, 0)
+    distance = distance + ((distance >> 31) & window)
+    score = (dot >> 2) - distance * slope
+    unseen = less(splat(position), distance)
+    seen: Vector = (score & (unseen ^ -1)) + (unseen & UNSEEN)
+    return seen
+
+
+@inlined
+def _mixed(sums: Vector) -> Vector:
+    """Sixteen sums of shares times values as the next product takes them."""
+    return _int8((sums + (1 << 13)) >> 14)
 
 
 @inlined
@@ -223,21 +266,41 @@ def reset(memory: Memory) -> None:
 
 
 @inlined
+def move(net: Transformer, memory: Memory, source: int, target: int) -> None:
+    """Let a sequence be that of another row from now on."""
+    size = len(memory.key_pairs) // (len(memory.stream) // integer(net.sizes[WIDTH]))
+    for at in range(size):
+        memory.key_pairs[target * size + at] = memory.key_pairs[source * size + at]
+        memory.value_pairs[target * size + at] = memory.value_pairs[source * size + at]
+
+
+@inlined
 def _multiply(
     weights: I16Array,
     scales: I32Array,
     layer: int,
     layers: int,
+    inputs: I16Array,
     pairs: I32Array,
     memory: Memory,
     rows: int,
 ) -> int:
-    """Write a layer's product of some rows to `sums`; return how many outputs it has."""
+    """Write a layer's product of some rows to `sums`; return how many outputs it has.
+
+    `inputs` and `pairs` are the same memory.
+    """
     own, own_scales = part(weights, layer, layers), part(scales, layer, layers)
     outputs = len(own_scales)
-    memory.sums[: rows * outputs] = 0
-    n_pairs = len(own) // outputs // 2
-    network._add_products(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
+    if QUADS:
+        size = len(own) // outputs * 2
+        byte_products.enter(inputs, rows, size, memory.quads, memory.starts)
+        byte_products.multiply(
+            own, own_scales, memory.quads, memory.starts, size >> 2, memory.sums, rows
+        )
+    else:
+        memory.sums[: rows * outputs] = 0
+        n_pairs = len(own) // outputs // 2
+        network._add_products(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
     return outputs
 
 
@@ -258,27 +321,35 @@ def step(net: Transformer, memory: Memory, rows: int, position: int, along: int)
         for row in range(rows):
             _norm(net, memory, row)
         outputs = _multiply(
-            net.attend, net.attend_scales, layer, layers, memory.normed_pairs, memory, rows
-        )
+            net.attend, net.attend_scales, layer, layers,
+            memory.normed, memory.normed_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             sequence = 0 if along else row
             at = position + row if along else position
             own = ring * (layers * sequence + layer)
             _put(memory, row * outputs, width, own, at % integer(net.sizes[WINDOW]))
             _attend(net, memory, row, own, at)
-        _multiply(net.merge, net.merge_scales, layer, layers, memory.mixed_pairs, memory, rows)
+        _multiply(
+            net.merge, net.merge_scales, layer, layers,
+            memory.mixed, memory.mixed_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             _add_to_stream(memory, row, width, width, 6)
             _norm(net, memory, row)
         outputs = _multiply(
-            net.widen, net.widen_scales, layer, layers, memory.normed_pairs, memory, rows
-        )
+            net.widen, net.widen_scales, layer, layers,
+            memory.normed, memory.normed_pairs, memory, rows,
+        )  # fmt: skip
         for at in range(0, rows * outputs, 16):
             value = load_i32(memory.sums, at) >> 5
             value = minimum(maximum(value, splat(0)), splat(2047))
             square = (mul16(value, value) + (1 << 14)) >> 15
             store_i16(memory.hidden, at, minimum(square, splat(127)))
-        _multiply(net.narrow, net.narrow_scales, layer, layers, memory.hidden_pairs, memory, rows)
+        _multiply(
+            net.narrow, net.narrow_scales, layer, layers,
+            memory.hidden, memory.hidden_pairs, memory, rows,
+        )  # fmt: skip
         for row in range(rows):
             _add_to_stream(memory, row, width, width, 5)
     for row in range(rows):

@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from lmarc.errors import ModelError
 from lmarc.kernels import transformer
+from lmarc.kernels._vector import QUADS
 from lmarc.model.ngram import aligned
 
 __all__ = [
-    "MAX_EXPONENT", "PRODUCTS", "Sizes", "kernel_of", "memory_of", "paired", "scales_of", "slopes",
+    "MAX_EXPONENT", "PRODUCTS", "Sizes", "kernel_of", "memory_of", "paired", "quads",
+    "scales_of", "slopes",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -90,6 +92,16 @@ def paired(weights: Array) -> Array:
     return memory
 
 
+def quads(weights: Array) -> Array:
+    """Return weights as `kernels.byte_products` takes them, [M / 16][K / 4][16][4], as `paired`."""
+    *_, inputs = weights.shape
+    blocks = weights.reshape(-1, 16, inputs // 4, 4).transpose(0, 2, 1, 3).astype(np.int16) + 128
+    memory = aligned(weights.size // 2, np.int16)
+    memory[:] = blocks.astype(np.uint8).reshape(-1).view(np.int16)
+    memory.flags.writeable = False
+    return memory
+
+
 def scales_of(exponents: Array) -> Array:
     """Return what products are multiplied with: int32, flat, read-only."""
     memory = aligned(exponents.size, np.int32)
@@ -101,11 +113,12 @@ def scales_of(exponents: Array) -> Array:
 def kernel_of(sizes: Sizes, arrays: Mapping[str, Array]) -> transformer.Transformer:
     """Return what the kernel reads, of the arrays of PRODUCTS and their exponents, `_exp`."""
     gain = math.isqrt(sizes.width << 50)
+    laid_out = quads if QUADS else paired
     numbers = (sizes.width, sizes.heads, sizes.layers, sizes.hidden, sizes.window, gain)
     return transformer.Transformer(
         sizes=np.array(numbers, np.int64),
         slopes=np.array([1 << (10 - n) for n in slopes(sizes.heads)], np.int32),
-        **{name: paired(arrays[name]) for name in PRODUCTS},
+        **{name: laid_out(arrays[name]) for name in PRODUCTS},
         **{f"{name}_scales": scales_of(arrays[f"{name}_exp"]) for name in PRODUCTS},
     )
 
@@ -116,8 +129,9 @@ def memory_of(sizes: Sizes, rows: int, sequences: int = 1) -> transformer.Memory
     stream, normed, mixed = (aligned(rows * width, np.int16) for _ in range(3))
     hidden = aligned(rows * sizes.hidden, np.int16)
     queries = aligned(width, np.int16)
-    shares = aligned(window, np.int16)
+    shares = aligned(sizes.heads * window, np.int16)
     ring = sequences * sizes.layers * window * width
+    keys, values = aligned(ring, np.int16), aligned(ring, np.int16)
     return transformer.Memory(
         stream=stream,
         normed=normed,
@@ -126,12 +140,17 @@ def memory_of(sizes: Sizes, rows: int, sequences: int = 1) -> transformer.Memory
         mixed_pairs=mixed.view(np.int32),
         hidden=hidden,
         hidden_pairs=hidden.view(np.int32),
+        quads=aligned(rows * max(width, sizes.hidden) // 4, np.int32),
+        starts=np.zeros(rows, np.int32),
         sums=aligned(rows * max(3 * width, sizes.hidden), np.int32),
-        keys=aligned(ring, np.int16),
-        values=aligned(ring, np.int16),
+        keys=keys,
+        key_pairs=keys.view(np.int32),
+        values=values,
+        value_pairs=values.view(np.int32),
         queries=queries,
         query_pairs=queries.view(np.int32),
-        scores=aligned(max(32, window), np.int32),
+        scores=aligned(sizes.heads * window, np.int32),
         shares=shares,
         share_pairs=shares.view(np.int32),
+        scales=np.zeros(sizes.heads, np.int32),
     )

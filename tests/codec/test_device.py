@@ -62,3 +62,20 @@ def test_without_pytorch_the_processor_is_left(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(DEVICE, name)
         with pytest.raises(ValueError, match=message):
             device()
+
+
+def test_a_network_is_made_once_for_a_model_and_a_device() -> None:
+    made: list[tuple[object, str]] = []
+
+    class Model:
+        """Anything that can be kept by."""
+
+    def make(model: Model, name: str) -> int:
+        made.append((model, name))
+        return len(made)
+
+    elsewhere, models = module.Elsewhere(make), [Model(), Model()]
+    for _ in range(2):
+        found = [elsewhere(model, f"torch:{name}") for model in models for name in ("cpu", "cuda")]
+        assert found == [1, 2, 3, 4]
+    assert made == [(model, name) for model in models for name in ("cpu", "cuda")]

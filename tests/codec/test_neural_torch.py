@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lmarc.codec import device, neural, vectors
-from lmarc.codec.neural_torch import EXACT_INPUTS, TorchNetwork, scores_of
+from lmarc.codec.neural_torch import TorchNetwork, scores_of
+from lmarc.codec.torch_products import EXACT_INPUTS
 from lmarc.model.neural import NeuralModel
 from tests import naive_neural
 

@@ -42,6 +42,7 @@ LITTLE = [
 ]
 # Through PyTorch on a processor it takes milliseconds too.
 ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300"]
+ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
 ELSEWHERE += ["lanes:json-300", "lanes:prose-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmarc.errors import ModelError
-from lmarc.model.transformer import Sizes, kernel_of, memory_of, paired, slopes
+from lmarc.model.transformer import Sizes, kernel_of, memory_of, paired, quads, slopes
 from lmarc.train.transformer import slopes as trained_slopes
 from tests.naive_transformer import random_arrays
 
@@ -43,6 +43,14 @@ def test_weights_stand_in_pairs_of_inputs_of_sixteen_outputs() -> None:
         assert found[product, block, pair, output, half] == expected
 
 
+def test_weights_stand_in_fours_of_inputs_with_128_added() -> None:
+    weights = np.random.default_rng(1).integers(-128, 128, (2, 32, 16)).astype(np.int8)
+    found = quads(weights).view(np.uint8).reshape(2, 2, 4, 16, 4)
+    for product, block, four, output, part in ((0, 0, 0, 0, 0), (1, 1, 3, 15, 3), (1, 0, 2, 4, 1)):
+        expected = int(weights[product, 16 * block + output, 4 * four + part]) + 128
+        assert found[product, block, four, output, part] == expected
+
+
 def test_slopes_are_those_of_the_training() -> None:
     sizes = Sizes(96, 3, 1, 16, 16)
     net = kernel_of(sizes, random_arrays(1, sizes))
@@ -62,3 +70,5 @@ def test_memory_is_of_the_rows_and_sequences() -> None:
     assert len(memory.stream) == 5 * 32
     assert len(memory.keys) == len(memory.values) == 4 * 3 * 16 * 32
     assert memory.query_pairs.base is memory.queries.base
+    assert len(memory.quads) == 5 * 48 // 4
+    assert len(memory.scores) == len(memory.shares) == 2 * 16

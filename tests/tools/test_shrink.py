@@ -1,0 +1,70 @@
+"""The table of smaller networks has what each takes, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lmarc.model import registry
+from lmarc.model.neural import NeuralModel
+from lmarc.train.neural import base_model
+from tests import tiny
+from tools import shrink
+
+NAMES = ("shipped", "4-bits-rounded", "pruned-50", "student-taught")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let the tool have its one thread, and later tests theirs."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_every_way_has_a_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shrink, "HELD_OUT", 8000)
+    monkeypatch.setattr(shrink, "JOIN_TEXT", 8000)
+    monkeypatch.setattr(shrink, "TIMED", 4096)
+    text = tmp_path / "text"
+    text.mkdir()
+    for number in range(100):
+        (text / f"{number}.txt").write_bytes(tiny.prose(number, 4000))
+    work = tmp_path / "work"
+    options = ["--minutes", "0.001", "--only", ",".join(NAMES), "--work", str(work)]
+    assert shrink.main([str(text), *options]) == 0
+    out = capsys.readouterr().out.splitlines()
+    rows: list[dict[str, Any]] = [json.loads(line) for line in out[: len(NAMES)]]
+    assert out[len(NAMES)] == f"| {' | '.join(rows[0])} |"
+    assert out[len(NAMES) + 2 :] == [f"| {' | '.join(row.values())} |" for row in rows]
+
+    base, _ = base_model(None)
+    found = {}
+    for name, row in zip(NAMES, rows, strict=True):
+        data = (work / name / "model.lmmodel").read_bytes()
+        model = NeuralModel.parse(registry.neural_sections(data), base)
+        assert row["network"] == f"{name} ({model.units[0]}x{model.units[1]})"
+        numbers = {
+            key: float(value.replace(",", "")) for key, value in row.items() if key != "network"
+        }
+        assert numbers["file"] == len(data)
+        assert numbers["multiply-adds a byte"] == model.multiply_adds
+        assert numbers["us a byte"] > 0
+        found[name] = numbers
+    whole, student = found["shipped"], found["student-taught"]
+    for numbers in found.values():
+        share = numbers["bits a byte"] / whole["bits a byte"]
+        assert numbers["share"] == pytest.approx(share, abs=1e-4)
+        assert 0.5 < numbers["share"] < 1.2
+    assert whole["share"] == 1
+    assert found["4-bits-rounded"]["file"] < whole["file"] / 2
+    assert found["pruned-50"]["multiply-adds a byte"] <= whole["multiply-adds a byte"] / 2
+    assert (whole["minutes"], student["minutes"]) == (0, 0.001)
