@@ -49,6 +49,9 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
     "cde102c53b900389d2f92022000d16f92c194ec8ff56fa420efd462171b96702": "lmarc-neural-1.lmmodel",
+    "f3f1f4e7e29b99325251d4ff8e8b33230faf4a0f766e928741880390b78a4909": (
+        "lmarc-multiscale-2.lmmodel"
+    ),
     "9c42a8b7090258f817c0408486e45d82495a401e0eae8c89879a16252ee9be87": (
         "lmarc-multiscale-1.lmmodel"
     ),

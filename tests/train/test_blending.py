@@ -51,7 +51,7 @@ def cost(model: MultiscaleModel, pieces: list[bytes]) -> int:
     "base", [vectors.small_network(), vectors.small_model()], ids=["network", "alone"]
 )
 def test_learning_improves_on_the_start(base: NeuralModel | NgramModel) -> None:
-    start = MultiscaleModel(initial_arrays(2), base)
+    start = MultiscaleModel(initial_arrays(2), base, LANES)
     told: list[int] = []
     model = train_blends(base, PIECES, progress=told.append)
     assert sum(told) == 2 * len(PIECES)
@@ -62,7 +62,7 @@ def test_learning_improves_on_the_start(base: NeuralModel | NgramModel) -> None:
 
 
 def test_a_start_is_lawful_and_takes_what_is_below_as_it_is() -> None:
-    model = MultiscaleModel(initial_arrays(2), vectors.small_network())
+    model = MultiscaleModel(initial_arrays(2), vectors.small_network(), LANES)
     sections = file.unpack(model.pack(b"{}", b"d" * 32), file.KIND_MULTISCALE)
     assert MultiscaleModel.parse(sections, vectors.small_network()).units == (32, 16)
     rates = model.arrays["blend_rates"][0].tolist()

@@ -165,7 +165,7 @@ def without_head(model: MultiscaleModel) -> MultiscaleModel:
     """Return a blend whose head never learns, so that it says nothing."""
     arrays = {name: array.copy() for name, array in model.arrays.items()}
     arrays["head_rates"][:, 0] = 0
-    return MultiscaleModel(arrays, model.neural or model.ngram)
+    return MultiscaleModel(arrays, model.neural or model.ngram, model.lanes)
 
 
 def variants_table(
