@@ -132,7 +132,9 @@ class Transformer(nn.Module):
             torch.zeros(rows, dtype=torch.int64, device=device),
         )
 
-    def forward(self, x: torch.Tensor, past: Past | None = None) -> tuple[torch.Tensor, Past]:
+    def forward(
+        self, x: torch.Tensor, past: Past | None = None, counts: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Past]:
         """Return what the layers make of some steps, and the past of the steps behind them.
 
         Parameters
@@ -141,6 +143,8 @@ class Transformer(nn.Module):
             As it enters the stream: it is rounded to multiples of 2**-10 below 32.
         past : Past, optional
             That of B rows; nothing stands before otherwise.
+        counts : int64, (B,), optional
+            Steps of each row; what stands behind them is padding. All T otherwise.
 
         Returns
         -------
@@ -160,20 +164,27 @@ class Transformer(nn.Module):
             )
             keys = torch.cat([past.keys[layer], keys], 1)
             values = torch.cat([past.values[layer], values], 1)
-            keys_kept.append(keys[:, steps:].detach())
-            values_kept.append(values[:, steps:].detach())
-            found = nn.functional.scaled_dot_product_attention(
-                *(self._heads(part) for part in (queries, keys, values)),
-                attn_mask=biases,
-                scale=SCORE_SCALE * LN2,
-            )
+            keys_kept.append(self._newest(keys, counts))
+            values_kept.append(self._newest(values, counts))
+            queries, keys, values = (self._heads(part) for part in (queries, keys, values))
+            # With a bias the fused attention of PyTorch takes twice as long on a CPU.
+            scores = queries * (SCORE_SCALE * LN2) @ keys.transpose(2, 3) + biases
+            found = scores.softmax(3) @ values
             found = self._int8(found.transpose(1, 2).reshape(rows, steps, width), MIXED_UNIT)
             x = self._stream(x + self._product(self.merge[layer], found))
             hidden = self._product(self.widen[layer], self._norm(x)).clamp_min(0) ** 2
             hidden = self._int8(hidden, HIDDEN_UNIT)
             x = self._stream(x + self._product(self.narrow[layer], hidden))
-        seen = (past.seen + steps).clamp_max(self.shape.window)
+        seen = (past.seen + (steps if counts is None else counts)).clamp_max(self.shape.window)
         return self._norm(x), Past(torch.stack(keys_kept), torch.stack(values_kept), seen)
+
+    def _newest(self, part: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
+        """Return the last window of keys or values, (B, window + T, width), without gradient."""
+        part, window = part.detach(), self.shape.window
+        if counts is None:
+            return part[:, -window:]
+        places = counts[:, None] + torch.arange(window, device=part.device)
+        return part.gather(1, places[..., None].expand(-1, -1, part.shape[2]))
 
     def _biases(self, past: Past, steps: int) -> torch.Tensor:
         """Return what is added to scores, in nats: float32, (1 or B, heads, T, window + T)."""
