@@ -343,6 +343,14 @@ class Tool:
         (folder / "row.json").write_text(json.dumps(row) + "\n")
         return row
 
+    def near(self, arm: str, sees: int) -> float:
+        """Return bits per byte where the Transformer of an arm sees only its last patches."""
+        net = self.network(arm.partition(":")[0])
+        net.load_state_dict(torch.load(self.options.work / arm / "average.pt", weights_only=True))
+        net.eval().transformer.sees = sees
+        costs = costs_of(net, ByteSource(self.base), self.held_out.chunks)
+        return float(np.concatenate(costs).mean())
+
     def costs(self, arm: str) -> Array:
         """Return what each held-out byte costs with an arm, in bits: float32."""
         return np.asarray(np.load(self.options.work / arm / "costs.npy"))
@@ -384,6 +392,11 @@ def report(tool: Tool, arms: Sequence[str]) -> None:
         "byte of a patch": np.concatenate([_places(chunk) for chunk in held_out.chunks]) + 1,
         "from KiB of the chunk": np.array([0, *PARTS_KIB])[groups],
     }
+    last = rows[-1]["network"]
+    near = [(sees, tool.near(arms[-1], sees)) for sees in tool.options.sees]
+    if near:
+        lines = [[sees, f"{bits:.4f}", f"{bits / first:.4f}"] for sees, bits in near]
+        table([f"patches seen, {last}", "bits a byte", "share"], lines)
     costs = [tool.costs(arm) for arm in arms]
     for way, labels in ways.items():
         lines = []
@@ -427,6 +440,12 @@ def main(given: Sequence[str] | None = None) -> int:
         "--only",
         default=",".join(ARMS),
         help="arms, each with text of its own if it is to be so: units:30M (%(default)s)",
+    )
+    parser.add_argument(
+        "--sees",
+        type=lambda text: tuple(map(int, text.split(","))),
+        default=(),
+        help="look at the last arm again, which has patches, where it sees only so many: 1,8",
     )
     parser.add_argument("--max-text", type=units.size, default=400_000_000)
     parser.add_argument("--work", type=Path, default=Path("patches.work"))

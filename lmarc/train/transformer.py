@@ -97,7 +97,13 @@ def int8_weights(weight: torch.Tensor) -> torch.Tensor:
 
 
 class Transformer(nn.Module):
-    """Layers of attention and two products each; from vectors to vectors."""
+    """Layers of attention and two products each; from vectors to vectors.
+
+    Attributes
+    ----------
+    sees : int
+        Steps that attention sees, of those in the window; to measure what the others bring.
+    """
 
     def __init__(self, shape: TransformerShape) -> None:
         super().__init__()
@@ -109,7 +115,7 @@ class Transformer(nn.Module):
         self.merge = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in every)
         self.widen = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in every)
         self.narrow = nn.ModuleList(nn.Linear(hidden, width, bias=False) for _ in every)
-        self.rounded = True
+        self.rounded, self.sees = True, shape.window
         added = (2 * shape.layers) ** -0.5
         scale = (width / shape.heads) ** -0.25
         with torch.no_grad():
@@ -193,7 +199,7 @@ class Transformer(nn.Module):
         distance = at[window:, None] - at  # (T, window + T)
         slope = torch.tensor(slopes(self.shape.heads), device=device)
         biases = -LN2 * distance * torch.exp2(-slope.float())[:, None, None]
-        biases = biases.masked_fill((distance < 0) | (distance >= window), -math.inf)[None]
+        biases = biases.masked_fill((distance < 0) | (distance >= self.sees), -math.inf)[None]
         if bool((past.seen == window).all()):
             return biases
         unknown = at < window - past.seen[:, None]

@@ -102,10 +102,11 @@ def test_all_arms_learn_and_are_kept(tmp_path: Path, capsys: pytest.CaptureFixtu
         (tmp_path / "text" / f"{number}.txt").write_bytes(tiny.prose(number, 5000))
     options = [str(tmp_path / "text"), "--text", "8K", "--rows", "4", "--work", str(tmp_path)]
     options += ["--shape", "32,2,1,32,16"]
-    arms = (*patches.ARMS, "alone:16K")
-    options += ["--only", ",".join(arms)]
+    arms = ("alone:16K", "shipped", "alone", "units", "frozen", "patches")
+    options += ["--only", ",".join(arms), "--sees", "1"]
     assert patches.main(options) == 0
     shown = capsys.readouterr().out
+    assert "| patches seen, patches (with patches) |" in shown
     for arm in arms:
         assert f"| {arm.partition(':')[0]} (" in shown
         assert (tmp_path / arm / "average.pt").exists()

@@ -138,3 +138,12 @@ def test_rows_may_have_steps_of_their_own_number() -> None:
             both = torch.cat([first[row, :count], second[row]])
             torch.testing.assert_close(both, alone[0], rtol=0, atol=0.04)
             torch.testing.assert_close(past.seen[row], own.seen[0])
+
+
+def test_it_may_be_made_to_see_less_than_its_window() -> None:
+    net, x = network(rounded=False), vectors(1, 20)
+    net.sees = 1
+    with torch.no_grad():
+        whole, _ = net(x)
+        alone, _ = net(x[:, 12:13])
+    torch.testing.assert_close(whole[:, 12:13], alone)
