@@ -10,6 +10,7 @@ product a layer, and so can encoding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,7 +100,12 @@ class ByteNetwork(nn.Module):
         )
 
     def forward(
-        self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
+        self,
+        before: torch.Tensor,
+        text: torch.Tensor,
+        freqs: torch.Tensor,
+        hidden: Hidden,
+        condition: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, Hidden]:
         """Return corrections of both nibbles' log2-probabilities.
 
@@ -111,6 +117,9 @@ class ByteNetwork(nn.Module):
         freqs : float32, (B, T, 2, 16)
             The mixture's, of 65536.
         hidden : Hidden
+        condition : callable, optional
+            From what leaves the first layer, (B, T, first), to what is added to all that enters
+            the second, (B, T, 3 second).
 
         Returns
         -------
@@ -134,6 +143,8 @@ class ByteNetwork(nn.Module):
         if self.masks is not None:
             out = out * self.masks[0]
         second.add_(nn.functional.linear(out, inner))
+        if condition is not None:
+            second.add_(condition(out))
         out, second_state = gated_layer(second, hidden.second, rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[1]

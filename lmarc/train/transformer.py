@@ -97,7 +97,13 @@ def int8_weights(weight: torch.Tensor) -> torch.Tensor:
 
 
 class Transformer(nn.Module):
-    """Layers of attention and two products each; from vectors to vectors."""
+    """Layers of attention and two products each; from vectors to vectors.
+
+    Attributes
+    ----------
+    sees : int
+        Steps that attention sees, of those in the window; to measure what the others bring.
+    """
 
     def __init__(self, shape: TransformerShape) -> None:
         super().__init__()
@@ -109,7 +115,7 @@ class Transformer(nn.Module):
         self.merge = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in every)
         self.widen = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in every)
         self.narrow = nn.ModuleList(nn.Linear(hidden, width, bias=False) for _ in every)
-        self.rounded = True
+        self.rounded, self.sees = True, shape.window
         added = (2 * shape.layers) ** -0.5
         scale = (width / shape.heads) ** -0.25
         with torch.no_grad():
@@ -132,7 +138,9 @@ class Transformer(nn.Module):
             torch.zeros(rows, dtype=torch.int64, device=device),
         )
 
-    def forward(self, x: torch.Tensor, past: Past | None = None) -> tuple[torch.Tensor, Past]:
+    def forward(
+        self, x: torch.Tensor, past: Past | None = None, counts: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Past]:
         """Return what the layers make of some steps, and the past of the steps behind them.
 
         Parameters
@@ -141,6 +149,8 @@ class Transformer(nn.Module):
             As it enters the stream: it is rounded to multiples of 2**-10 below 32.
         past : Past, optional
             That of B rows; nothing stands before otherwise.
+        counts : int64, (B,), optional
+            Steps of each row; what stands behind them is padding. All T otherwise.
 
         Returns
         -------
@@ -160,20 +170,27 @@ class Transformer(nn.Module):
             )
             keys = torch.cat([past.keys[layer], keys], 1)
             values = torch.cat([past.values[layer], values], 1)
-            keys_kept.append(keys[:, steps:].detach())
-            values_kept.append(values[:, steps:].detach())
-            found = nn.functional.scaled_dot_product_attention(
-                *(self._heads(part) for part in (queries, keys, values)),
-                attn_mask=biases,
-                scale=SCORE_SCALE * LN2,
-            )
+            keys_kept.append(self._newest(keys, counts))
+            values_kept.append(self._newest(values, counts))
+            queries, keys, values = (self._heads(part) for part in (queries, keys, values))
+            # With a bias the fused attention of PyTorch takes twice as long on a CPU.
+            scores = queries * (SCORE_SCALE * LN2) @ keys.transpose(2, 3) + biases
+            found = scores.softmax(3) @ values
             found = self._int8(found.transpose(1, 2).reshape(rows, steps, width), MIXED_UNIT)
             x = self._stream(x + self._product(self.merge[layer], found))
             hidden = self._product(self.widen[layer], self._norm(x)).clamp_min(0) ** 2
             hidden = self._int8(hidden, HIDDEN_UNIT)
             x = self._stream(x + self._product(self.narrow[layer], hidden))
-        seen = (past.seen + steps).clamp_max(self.shape.window)
+        seen = (past.seen + (steps if counts is None else counts)).clamp_max(self.shape.window)
         return self._norm(x), Past(torch.stack(keys_kept), torch.stack(values_kept), seen)
+
+    def _newest(self, part: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
+        """Return the last window of keys or values, (B, window + T, width), without gradient."""
+        part, window = part.detach(), self.shape.window
+        if counts is None:
+            return part[:, -window:]
+        places = counts[:, None] + torch.arange(window, device=part.device)
+        return part.gather(1, places[..., None].expand(-1, -1, part.shape[2]))
 
     def _biases(self, past: Past, steps: int) -> torch.Tensor:
         """Return what is added to scores, in nats: float32, (1 or B, heads, T, window + T)."""
@@ -182,7 +199,7 @@ class Transformer(nn.Module):
         distance = at[window:, None] - at  # (T, window + T)
         slope = torch.tensor(slopes(self.shape.heads), device=device)
         biases = -LN2 * distance * torch.exp2(-slope.float())[:, None, None]
-        biases = biases.masked_fill((distance < 0) | (distance >= window), -math.inf)[None]
+        biases = biases.masked_fill((distance < 0) | (distance >= self.sees), -math.inf)[None]
         if bool((past.seen == window).all()):
             return biases
         unknown = at < window - past.seen[:, None]

@@ -124,3 +124,26 @@ def test_slopes_are_powers_of_two() -> None:
 def test_sizes_that_do_not_fit_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         TransformerShape(*sizes)
+
+
+def test_rows_may_have_steps_of_their_own_number() -> None:
+    net, x = network(), vectors(3, 40)
+    counts = torch.tensor([20, 3, 0])
+    with torch.no_grad():
+        first, past = net(x[:, :20], None, counts)
+        second, past = net(x[:, 20:], past)
+        for row, count in enumerate(counts.tolist()):
+            kept = torch.cat([x[row : row + 1, :count], x[row : row + 1, 20:]], 1)
+            alone, own = net(kept)
+            both = torch.cat([first[row, :count], second[row]])
+            torch.testing.assert_close(both, alone[0], rtol=0, atol=0.04)
+            torch.testing.assert_close(past.seen[row], own.seen[0])
+
+
+def test_it_may_be_made_to_see_less_than_its_window() -> None:
+    net, x = network(rounded=False), vectors(1, 20)
+    net.sees = 1
+    with torch.no_grad():
+        whole, _ = net(x)
+        alone, _ = net(x[:, 12:13])
+    torch.testing.assert_close(whole[:, 12:13], alone)
