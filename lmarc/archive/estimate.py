@@ -243,9 +243,7 @@ class _Preset:
         settings = settings_for(name)
         self._models: dict[int, ModelRef] = {}  # by slot
         if settings.text_codec is not None:
-            model = text_model(
-                settings.text_codec, None, embed=False, shipped=settings.text_model
-            )
+            model = text_model(settings.text_codec, None, embed=False, shipped=settings.text_model)
             settings = replace(settings, model_sha256=model.sha256, model_slot=0)
             self._models[0] = ModelRef(model.kind, model.sha256, None, None, model.size)
             base = base_model(model, None)

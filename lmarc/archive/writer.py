@@ -574,9 +574,7 @@ def _with_model(
         new.append(Model(header, model.data))
         return slot
 
-    model = text_model(
-        settings.text_codec or "", file, embed=embed, shipped=settings.text_model
-    )
+    model = text_model(settings.text_codec or "", file, embed=embed, shipped=settings.text_model)
     settings = replace(
         settings,
         model_sha256=model.sha256,

@@ -27,18 +27,20 @@ from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.data import Corpus
 from lmarc.train.ngram import mixture_pieces
 
-__all__ = ["held_out_bits", "initial_arrays", "model_below", "train_blends", "train_multiscale"]
+__all__ = [
+    "LANES", "held_out_bits", "initial_arrays", "model_below", "train_blends", "train_multiscale",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
 LANES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)
-LIMIT: Final = 30  # counts of dynamic rows stop here
+LIMIT: Final = 60  # counts of dynamic rows stop here
 FIRST_VISITS: Final = 1.5  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
 RATE: Final = 5
-BOOST: Final = 120  # more at a chunk's beginning, halved with every 4 bits of position
+BOOST: Final = 80  # more at a chunk's beginning, halved with every 4 bits of position
 HEAD_LIMIT: Final = 64500  # of 65536: a symbol that is more probable teaches nothing
 HEAD_RATE: Final = 15
-TRAINING_RATE: Final = 8  # twice as much of ten vectors that add up overshoots
+TRAINING_RATE: Final = 2  # slower than a chunk learns: what chunks share is what is wanted
 ONE: Final = 65536 << FINE  # a weight of 1.0
 
 

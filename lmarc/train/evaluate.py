@@ -151,7 +151,8 @@ def load(name: str) -> tuple[Evaluator, int]:
     Parameters
     ----------
     name : str
-        A file, or 'ngram', 'neural', 'subword' or 'multiscale' for the models that come with lmarc.
+        A file, or 'ngram', 'neural', 'subword', 'multiscale' or 'contexts', the multi-scale model
+        without a network, for those that come with lmarc.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def load(name: str) -> tuple[Evaluator, int]:
         When there is no such file.
     """
     path = Path(name)
-    if not path.exists() and name in ("ngram", "neural", "subword", "multiscale"):
+    if not path.exists() and name in ("ngram", "neural", "subword", "multiscale", "contexts"):
         path = registry.shipped_path(registry.shipped(name).hex())
     data = path.read_bytes()
     kind = file.kind_of(data)

@@ -318,18 +318,34 @@ def test_a_model_that_is_not_there_is_missed_before_anything_is_written(tmp_path
 
 
 @pytest.mark.skipif(not registry.DEFAULT_MULTISCALE, reason="this version ships no blend")
-def test_the_preset_max_codes_text_with_the_shipped_blend(tmp_path: Path) -> None:
+def test_the_presets_high_and_max_code_text_with_shipped_blends(tmp_path: Path) -> None:
     sizes = {}
-    for preset in ("balanced", "max"):
+    for preset in ("balanced", "high", "max"):
         with lmarc.Writer(tmp_path / preset, preset=preset) as writer:
             writer.add_bytes("prose", MEMBERS["prose"])
         with lmarc.open(tmp_path / preset) as archive:
             assert archive.read("prose") == MEMBERS["prose"]
             sizes[preset] = archive.chunks().column("stored_size").to_pylist()
             (model,) = archive.models().to_pylist()
-            known = {"balanced": registry.DEFAULT_NGRAM, "max": registry.DEFAULT_MULTISCALE}
+            known = {
+                "balanced": registry.DEFAULT_NGRAM,
+                "high": registry.DEFAULT_CONTEXTS,
+                "max": registry.DEFAULT_MULTISCALE,
+            }
             assert (model["embedded"], model["sha256"].hex()) == (0, known[preset])
-    assert sizes["max"] < sizes["balanced"]
+    assert sizes["max"] < sizes["high"] < sizes["balanced"]
+
+
+@pytest.mark.skipif(not registry.DEFAULT_CONTEXTS, reason="this version ships no blend")
+def test_a_text_codec_of_its_own_takes_the_model_of_that_codec(tmp_path: Path) -> None:
+    for codec, digest in (
+        ("multiscale", registry.DEFAULT_CONTEXTS),
+        ("ngram", registry.DEFAULT_NGRAM),
+    ):
+        with lmarc.Writer(tmp_path / codec, preset="high", text_codec=codec) as writer:
+            writer.add_bytes("prose", MEMBERS["prose"])
+        with lmarc.open(tmp_path / codec) as archive:
+            assert archive.models().to_pylist()[0]["sha256"].hex() == digest
 
 
 @pytest.mark.skipif(not registry.SHIPPED, reason="this version ships no model")

@@ -98,6 +98,8 @@ def test_a_shipped_model_has_its_digest_and_size(sha256: str) -> None:
         assert registry.neural_model(bytes.fromhex(sha256)).units == (256, 160)
     elif name.startswith("lmarc-multiscale"):
         assert registry.multiscale_model(bytes.fromhex(sha256)).units == (256, 160)
+    elif name.startswith("lmarc-contexts"):
+        assert registry.multiscale_model(bytes.fromhex(sha256)).units == (0, 0)
     elif name.startswith("lmarc-subword"):
         assert registry.subword_model(bytes.fromhex(sha256)).sizes.width == 96
     else:

@@ -18,6 +18,7 @@ from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel
 from lmarc.train.blending import (
+    LANES,
     held_out_bits,
     initial_arrays,
     model_below,

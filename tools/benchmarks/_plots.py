@@ -21,6 +21,7 @@ STYLES = {
     "PPMd-16 primed, own kind": ("#009E73", "v", "--"),
     NGRAM: ("#D55E00", "o", "-"),
     "lmarc neural": ("#8B1A1A", "s", ":"),
+    "lmarc contexts": ("#7B3294", "o", "--"),
     "lmarc multiscale": ("#000000", "D", "-"),
     "lmarc subword": ("#B8860B", "v", ":"),
 }

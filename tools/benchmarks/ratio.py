@@ -67,7 +67,7 @@ from tools.benchmarks._ratios import (
 )
 
 SIZES = "4K,16K,64K,256K,1M"
-OTHERS = ("neural", "multiscale", "subword")
+OTHERS = ("neural", "contexts", "multiscale", "subword")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,13 +238,16 @@ class Bench:
 
 
 def _coder_of(name: str) -> Coder:
-    """Return a codec of lmarc with the model that comes with it."""
-    codec = codec_by_name(name)
+    """Return a codec of lmarc with the model that comes with it; `contexts` is preset `high`."""
+    codec, model = codec_by_name("multiscale" if name == "contexts" else name), None
     assert isinstance(codec, ModelCodec)
+    if name == "contexts":
+        found = registry.locate(name, ModelKind.MULTISCALE)
+        model = ModelRef(found.kind, found.sha256, None, None, found.size)
     return Coder(
         f"lmarc {name}",
-        lambda content: codec.compress(content, None),
-        lambda payload, size: codec.decompress(payload, size, None),
+        lambda content: codec.compress(content, model),
+        lambda payload, size: codec.decompress(payload, size, model),
     )
 
 
