@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a model file, or 'ngram', 'neural', 'multiscale', 'contexts' or 'subword' for those that come "
-        "with lmarc",
+        help="a model file, or 'ngram', 'neural', 'multiscale', 'contexts' or 'subword' for those "
+        "that come with lmarc",
     )
     parser.add_argument(
         "paths",

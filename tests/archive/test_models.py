@@ -364,7 +364,7 @@ def test_a_chunk_that_a_network_makes_larger_goes_without_it(
     tmp_path: Path, codec: str, number: int, kind: int
 ) -> None:
     """It names the n-gram model below the network; both are declared, in the order of slots."""
-    lines = b"the same line again\n" * 800  # what the counts are sure of
+    lines = b"\n" * 16_000  # what the counts are sure of
     prose = Path(__file__).parents[2].joinpath("spec", "v1", "format.md").read_bytes()[:16_000]
     path = tmp_path / "a"
     with lmarc.Writer(path, preset="max", text_codec=codec, chunk_size=16_384) as writer:

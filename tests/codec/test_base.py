@@ -12,7 +12,8 @@ def test_the_default_preset_can_be_written() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="preset is 'best', expected one of fast, balanced, max"):
+    message = "preset is 'best', expected one of fast, balanced, high, max"
+    with pytest.raises(ValueError, match=message):
         base.preset_named("best")
 
 

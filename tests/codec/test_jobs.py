@@ -71,7 +71,7 @@ def test_nothing_is_decoded_where_nothing_is_asked() -> None:
 
 
 def test_arrays_of_all_lanes_stand_one_after_the_other() -> None:
-    model = vectors.small_blend()
+    model = vectors.small_lanes()
     both = joined([model.weights(0), model.weights(1)])
     assert isinstance(both, blend.Weights)
     for name, array in both._asdict().items():
