@@ -2060,8 +2060,10 @@ class Multiscale(Ngram):
         for j, row in enumerate(inputs):
             total = sum(x * error for x, error in zip(row, errors, strict=True))
             step = blend_step(total, rate, self.fine)
-            for part, index in at[j]:
-                part[index] = wrap(part[index] + step)
+            # "when fine is 0 or the joint freq of the symbol is below 65,408"
+            if self.fine == 0 or joint[symbol] < 65_408:
+                for part, index in at[j]:
+                    part[index] = wrap(part[index] + step)
         self.wrong += 65_536 - joint[symbol] - self.wrong >> 4
         rates = self.shape_rates
         for place, count in zip(places, counts, strict=True):

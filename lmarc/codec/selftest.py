@@ -54,8 +54,8 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "csv-8192": "fd74801ad3524ba5c3d6477abc8b3dc4",
         "chinese-8192": "bf73cddd34829aa125ac5cbd8e49703a",
         "noise-8192": "a9ddbd05614c950f5563bdb684033c0b",
-        "prose-4095 lanes": "ad8b765d0819a9269f4b29dab16a1f0b",
-        "csv-8192 lanes": "8befd16041e306873cff43fefb4c1344",
+        "prose-4095 lanes": "340b7c3f2219e96d65f2b73e1228c945",
+        "csv-8192 lanes": "22f5c0d6a0efec556aefa4264e838d5a",
     },
 }
 

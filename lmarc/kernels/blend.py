@@ -70,8 +70,8 @@ N_SETS = 7
 RECENT = SETS + N_SETS
 N_CHOSEN = RECENT + 1
 # Places in Tables.plan.
-N_LANES, FINE = range(2)
-N_PLAN = 2
+N_LANES, FINE, ENOUGH = range(3)
+N_PLAN = 3
 
 
 class Tables(NamedTuple):
@@ -87,7 +87,8 @@ class Tables(NamedTuple):
     head_rates: I32Array
     # (16,): the context of each lane
     lanes: I32Array
-    # (N_PLAN,): how many lanes there are, and bits that a weight has below 2**-16
+    # (N_PLAN,): how many lanes there are, bits that a weight has below 2**-16, and the freq from
+    # which on a symbol teaches no weight: else they would grow for as long as all goes well
     plan: I32Array
 
 
@@ -282,20 +283,22 @@ def learn(
     """Move weights, rows and the head's table towards `symbol`."""
     shares = load_words(blend.shares, 0)
     error = one_hot_word(symbol, mixture.TOTAL >> 2) - ((shares + 3) >> 2)
-    # Rounded to the nearest: many steps are near zero, and rounding down would drag weights along.
-    shift = 13 - integer(tables.plan[FINE])
-    steps = ((dots(blend.inputs, 0, error) + 1024) >> 11) * splat(rate) + (1 << (shift - 1))
-    steps = steps >> shift
-    mixture.move(weights.sures, blend.chosen[SURE], steps)
-    mixture.move(weights.bytes, blend.chosen[BYTE], steps)
-    scatter(weights.confidences, blend.confidences, load_i32(blend.trust, 0) + steps)
-    if len(weights.sets) > 0:
-        for k in range(N_SETS):
-            mixture.move(weights.sets, 16 * blend.chosen[SETS + k], steps)
+    freq = integer(blend.freqs[symbol])
+    if freq < integer(tables.plan[ENOUGH]):
+        # Rounded to the nearest: many steps are near zero, and rounding down would drag weights
+        # along.
+        shift = 13 - integer(tables.plan[FINE])
+        steps = ((dots(blend.inputs, 0, error) + 1024) >> 11) * splat(rate) + (1 << (shift - 1))
+        steps = steps >> shift
+        mixture.move(weights.sures, blend.chosen[SURE], steps)
+        mixture.move(weights.bytes, blend.chosen[BYTE], steps)
+        scatter(weights.confidences, blend.confidences, load_i32(blend.trust, 0) + steps)
+        if len(weights.sets) > 0:
+            for k in range(N_SETS):
+                mixture.move(weights.sets, 16 * blend.chosen[SETS + k], steps)
     for k in range(integer(tables.plan[N_LANES])):
         gain = integer(tables.rates[ngram.N_COUNTS + integer(blend.counts[k])])
         add_u16(blend.rows, integer(blend.at[k]) + symbol, gain)
-    freq = integer(blend.freqs[symbol])
     blend.chosen[RECENT] += (65536 - freq - blend.chosen[RECENT]) >> 4
     if freq < integer(tables.head_rates[0]):
         speed = integer(tables.head_rates[1])

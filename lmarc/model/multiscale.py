@@ -53,6 +53,7 @@ SET_ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "sets": ("<i4", (blend.N_SET_ROWS, 16))
 }
 FINE: Final = 4
+ENOUGH: Final = 65_408
 FIRST_LANES: Final = tuple(range(shapes.N_SHAPES))
 """The contexts of a model without lanes of its own."""
 
@@ -118,7 +119,8 @@ class MultiscaleModel:
         contexts = FIRST_LANES if self.lanes is None else self.lanes
         lanes = np.zeros(16, np.int32)
         lanes[: len(contexts)] = contexts
-        plan = np.array([len(contexts), 0 if self.lanes is None else FINE], np.int32)
+        own = (0, 65_536) if self.lanes is None else (FINE, ENOUGH)
+        plan = np.array([len(contexts), *own], np.int32)
         return blend.Tables(rates.astype(np.uint16), limits, blend_rates, head_rates, lanes, plan)
 
     @property

@@ -49,13 +49,13 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
     "cde102c53b900389d2f92022000d16f92c194ec8ff56fa420efd462171b96702": "lmarc-neural-1.lmmodel",
-    "3092d9d52eb15fd5e8c9bf261a5c74d039c0014e26c64311620f8c8eaf69a65f": (
+    "4d6aa52d178154ef5c53ede80f2b32711f7ed15c99499282504870843abab9ea": (
         "lmarc-multiscale-2.lmmodel"
     ),
     "9c42a8b7090258f817c0408486e45d82495a401e0eae8c89879a16252ee9be87": (
         "lmarc-multiscale-1.lmmodel"
     ),
-    "66bcdb4ae040dc15b4251332290a17a56ce82ce5513223e5c834afcd9d40794f": "lmarc-contexts-1.lmmodel",
+    "f42aafd1c14c92504ca0110bc5db88ceecda64634db8f324a13bfb5341b1a545": "lmarc-contexts-1.lmmodel",
     "5402b8e37b37629c6dd7fed22e18e37a2990cdbe0ca743cb846ff912181b8993": "lmarc-subword-1.lmmodel",
 }
 DEFAULT_NGRAM: Final = next(iter(SHIPPED), "")

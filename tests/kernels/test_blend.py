@@ -143,3 +143,13 @@ def test_what_is_seen_again_is_known_by_its_row() -> None:
     freqs = [step & 0xFFFF for step in steps]
     assert sum(freqs[:40]) / 40 < 20_000
     assert min(freqs[-40:]) > 60_000
+
+
+def test_what_is_certain_for_long_moves_no_weight_far() -> None:
+    model = vectors.small_lanes()
+    text = b"0123456789abcdef" * 400
+    given = drawn(3, len(text))
+    _, weights = blended(model, 0, text, given)
+    for name in ("sures", "sets"):
+        moved = getattr(weights, name).astype(np.int64) - getattr(model.weights(0), name)
+        assert abs(moved).max() < 8 << 20

@@ -66,8 +66,8 @@ def test_a_model_with_lanes_has_two_sections_more() -> None:
     assert (again.arrays["sets"] == LANES.arrays["sets"]).all()
     assert again.pack(b"{}", b"d" * 32) == LANES.pack(b"{}", b"d" * 32)
     assert again.tables(1).lanes.tolist() == [*naive_multiscale.LANES, 0, 0, 0]
-    assert again.tables(1).plan.tolist() == [13, 4]
-    assert BLEND.tables(1).plan.tolist() == [8, 0]
+    assert again.tables(1).plan.tolist() == [13, 4, 65_408]
+    assert BLEND.tables(1).plan.tolist() == [8, 0, 65_536]
 
 
 @pytest.mark.parametrize(
