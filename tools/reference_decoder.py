@@ -1839,7 +1839,7 @@ class MultiscaleModel:
 @lru_cache(maxsize=2)
 def read_multiscale_model(data: bytes) -> MultiscaleModel:
     sections = read_model_sections(data, 6, MULTISCALE_SECTIONS, ["lanes", "sets"])
-    # "Without these two sections the lanes are 0 to 7"
+    # "Without the section `lanes` of a model they are 0 to 7."
     own = "lanes" in sections
     lanes = list(sections["lanes"]) if own else list(range(8))
     check(1 <= len(lanes) <= 13 and max(lanes) < 16, "section lanes")
