@@ -7,8 +7,13 @@ orders 1 to 4 and 6, the word so far, the column (what stands above in the line 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._jit import I32Array, I64Array, U8Array, U32Array, inlined, integer
 from ._vector import load_i32, lshr, splat, store_i32, vector_of
+
+if TYPE_CHECKING:
+    from ._vector_plain import Vector
 
 ORDER_1, ORDER_2, ORDER_3, ORDER_4, ORDER_6, WORD, COLUMN, FIELD, ORDER_5, WORD_PAIR = range(10)
 N_KEYS = 10
@@ -59,6 +64,14 @@ def advance(cursor: I64Array, fields: I32Array, position: int, byte: int) -> Non
 
 
 @inlined
+def mix(raw: Vector) -> Vector:
+    """Sixteen keys of raw ones: spec/v1/ngram.md, section 3.3."""
+    mixed = raw * KEY_1
+    mixed = (mixed ^ lshr(mixed, splat(15))) * KEY_2
+    return mixed ^ lshr(mixed, splat(13))
+
+
+@inlined
 def compute_keys(
     cursor: I64Array, fields: I32Array, text: U8Array, position: int, keys: U32Array
 ) -> None:
@@ -97,9 +110,7 @@ def compute_keys(
             word * KEY_2 + cursor[LAST_WORD] + 7 * LANE_STEP,
         )
     )
-    mixed = raw * KEY_1
-    mixed = (mixed ^ lshr(mixed, splat(15))) * KEY_2
-    store_i32(keys, 0, mixed ^ lshr(mixed, splat(13)))
+    store_i32(keys, 0, mix(raw))
 
 
 @inlined

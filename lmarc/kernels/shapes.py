@@ -13,16 +13,13 @@ before it, or the word alone were the same as now (indirect contexts, as in Maho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from . import contexts
 from ._jit import I32Array, I64Array, U8Array, U32Array, inlined, integer
 from ._vector import gather, load_i32, lshr, splat, store_i32, vector_of
-
-if TYPE_CHECKING:
-    from ._vector_plain import Vector
 
 N_SHAPES = 8
 N_HISTORIES = 8
@@ -108,13 +105,6 @@ def advance(shapes: Shapes, cursor: I64Array, byte: int) -> None:
 
 
 @inlined
-def _mix(raw: Vector) -> Vector:
-    mixed = raw * contexts.KEY_1
-    mixed = (mixed ^ lshr(mixed, splat(15))) * contexts.KEY_2
-    return mixed ^ lshr(mixed, splat(13))
-
-
-@inlined
 def _find_histories(shapes: Shapes, cursor: I64Array, bits: int) -> None:
     """Look up what followed the contexts that the next byte stands in."""
     shape = shapes.cursor
@@ -133,7 +123,7 @@ def _find_histories(shapes: Shapes, cursor: I64Array, bits: int) -> None:
             0, 0, 0, 0, 0, 0, 0, 0,
         )
     )  # fmt: skip
-    slots = lshr(_mix(places), splat(32 - bits)) + load_i32(LANES, 0) * (1 << bits)
+    slots = lshr(contexts.mix(places), splat(32 - bits)) + load_i32(LANES, 0) * (1 << bits)
     store_i32(shapes.slots, 0, slots)
     for k in range(N_HISTORIES):
         shape[FOLLOWED + k] = integer(shapes.histories[integer(shapes.slots[k])])
@@ -192,7 +182,7 @@ def compute_keys(
             shape[FOLLOWED + 7] + 15 * contexts.LANE_STEP,
         )
     )
-    store_i32(shapes.mixed, 0, _mix(raw))
+    store_i32(shapes.mixed, 0, contexts.mix(raw))
     store_i32(shapes.keys, 16 * row, gather(shapes.mixed, lanes))
     at = N_SEEN * row
     shapes.seen[at + LAST] = last & 0xFF

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import match
 from ._jit import I32Array, I64Array, U8Array, U16Array, U32Array, inlined, integer
-from ._vector import lshr, splat, store_i32, vector_of
+from ._vector import store_i32, vector_of
 from .contexts import (
     FIELD_NUMBER,
     FIELD_START,
@@ -22,6 +22,7 @@ from .contexts import (
     LINE,
     LINE_ABOVE,
     N_FIELDS,
+    mix,
 )
 
 ORDER_0, ORDER_1, ORDER_2, ORDER_3, ORDER_4, SKIP, LINES, FIELDS, HALF_2, CLASSES = range(10)
@@ -86,9 +87,7 @@ def compute_keys(
             (first >> 4 | second >> 4 << 8 | third >> 4 << 16) + (FIRST_STEP + 9) * LANE_STEP,
         )
     )
-    mixed = raw * KEY_1
-    mixed = (mixed ^ lshr(mixed, splat(15))) * KEY_2
-    store_i32(keys, 0, mixed ^ lshr(mixed, splat(13)))
+    store_i32(keys, 0, mix(raw))
 
 
 @inlined

@@ -104,6 +104,7 @@ class MultiscaleModel:
     ) -> None:
         self.arrays = dict(arrays)
         self.lanes = None if lanes is None else tuple(lanes)
+        self._contexts = FIRST_LANES if self.lanes is None else self.lanes
         self.neural = base if isinstance(base, NeuralModel) else None
         self.ngram = base.ngram if isinstance(base, NeuralModel) else base
         self.units = (0, 0) if self.neural is None else self.neural.units
@@ -116,11 +117,10 @@ class MultiscaleModel:
             for name in ("rates", "limits", "blend_rates", "head_rates")
         )
         rates[: ngram.N_COUNTS] *= 2
-        contexts = FIRST_LANES if self.lanes is None else self.lanes
         lanes = np.zeros(16, np.int32)
-        lanes[: len(contexts)] = contexts
+        lanes[: len(self._contexts)] = self._contexts
         own = (0, 65_536) if self.lanes is None else (FINE, ENOUGH)
-        plan = np.array([len(contexts), *own], np.int32)
+        plan = np.array([len(self._contexts), *own], np.int32)
         return blend.Tables(rates.astype(np.uint16), limits, blend_rates, head_rates, lanes, plan)
 
     @property
@@ -164,9 +164,8 @@ class MultiscaleModel:
         rows : int
             Bytes of a chunk that are looked at together.
         """
-        contexts = FIRST_LANES if self.lanes is None else self.lanes
-        histories = max(contexts) >= shapes.N_SHAPES
-        return _blend_scratch(bits, self.units[1], lanes, rows, len(contexts), histories)
+        histories = max(self._contexts) >= shapes.N_SHAPES
+        return _blend_scratch(bits, self.units[1], lanes, rows, len(self._contexts), histories)
 
     @classmethod
     def parse(

@@ -109,27 +109,26 @@ def contents_of(count: int) -> list[bytes]:
     return [makers[n % 4](f"{n}", 7 * n) for n in range(count)]
 
 
-@pytest.mark.parametrize("count", [1, 3, 66])
-def test_chunks_are_coded_as_on_a_processor_however_many_together(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = vectors.small_subword()
-    some = contents_of(66)[-count:]
+def assert_alike(model: SubwordModel, some: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code on the processor and through PyTorch, and decode what came out together."""
     payloads = [subword.compress_with(model, content) for content in some]
     monkeypatch.setenv(device.DEVICE, "torch")
     assert [subword.compress_with(model, content) for content in some] == payloads
     given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
     assert subword.decompress_together(model, given) == some
+
+
+@pytest.mark.parametrize("count", [1, 3, 66])
+def test_chunks_are_coded_as_on_a_processor_however_many_together(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_alike(vectors.small_subword(), contents_of(66)[-count:], monkeypatch)
 
 
 def test_the_model_that_ships_codes_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     model = registry.subword_model(registry.shipped("subword"))
     some = [vectors.prose("shipped", 601), vectors.noise("shipped", 99), vectors.chinese("", 303)]
-    payloads = [subword.compress_with(model, content) for content in some]
-    monkeypatch.setenv(device.DEVICE, "torch")
-    assert [subword.compress_with(model, content) for content in some] == payloads
-    given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
-    assert subword.decompress_together(model, given) == some
+    assert_alike(model, some, monkeypatch)
 
 
 def test_damaged_payloads_fare_as_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
