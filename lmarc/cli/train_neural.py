@@ -14,6 +14,7 @@ from lmarc.cli.render import Steps, size
 __all__ = ["add_arguments", "run", "weight"]
 
 DEFAULT_UNITS: Final = (256, 160)
+MAX_LAYERS: Final = 8
 _STEPS: Final = 4  # reading, training, joining, measuring
 _JOIN_TEXT: Final = 2_000_000  # bytes
 _HELD_OUT: Final = 2_000_000
@@ -47,7 +48,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--units",
         type=_units,
         metavar="AxB",
-        help="units of the two layers, multiples of 16 (default: those of --init, or 256x160)",
+        help="units of the first layer and of each other one, multiples of 16 (default: those of "
+        "--init, or 256x160)",
+    )
+    parser.add_argument(
+        "--layers",
+        type=options.count,
+        metavar="N",
+        help=f"layers, 2 to {MAX_LAYERS} (default: those of --init, or 2)",
+    )
+    parser.add_argument(
+        "--over",
+        metavar="MODEL",
+        help="correct what a multi-scale model without a network makes of the mixture, in place of "
+        "the mixture; 'contexts' for the one that comes with lmarc: for a network that such a "
+        "model is to blend",
+    )
+    parser.add_argument(
+        "--fold",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("PATH", "MODEL"),
+        help="learn from the text at PATH too, which the n-gram model has seen, over another "
+        "n-gram MODEL that has not",
     )
     parser.add_argument(
         "--adapter",
@@ -156,8 +180,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             from lmarc.train.curves import require_matplotlib
             from lmarc.train.neural import (
+                Fold,
                 adapter_base,
                 base_model,
+                blend_model,
                 held_out_bits,
                 initial_model,
                 train_neural,
@@ -181,9 +207,17 @@ def run(arguments: argparse.Namespace) -> int:
         init = initial_model(arguments.init, base)
         differs = adapter_base(arguments.init) if arguments.adapter else None
         first, second = arguments.units or (init.units if init is not None else DEFAULT_UNITS)
+        folds = [
+            Fold(
+                gather(documents([path], arguments.column, arguments.field), arguments.max_text),
+                base_model(model)[0],
+            )
+            for path, model in arguments.fold
+        ]
         settings = Settings(
             first=first,
             second=second,
+            layers=arguments.layers or (2 if init is None else init.layers),
             rows=arguments.rows or (32 if differs is None else _ADAPTER_ROWS),
             rate=arguments.rate or (4e-3 if differs is None else _ADAPTER_RATE),
             decay=0.01 if differs is None else 0.0,  # what no text changes stays as it is
@@ -204,6 +238,9 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{line['mixture']:.3f} without"
             )
 
+        def walked(done: int, total: int) -> None:
+            steps.begin(f"the mixture has walked over {done:,} of {total:,} chunks")
+
         steps.begin("training")
         data = train_neural(
             corpus,
@@ -217,7 +254,10 @@ def run(arguments: argparse.Namespace) -> int:
             init=init,
             teacher=initial_model(arguments.teacher, base),
             differs=differs,
+            blend=blend_model(arguments.over, base),
+            folds=folds,
             report=told,
+            prepared=walked,
             done=steps.done,
         )
         trained.write(data, output)
@@ -238,8 +278,14 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
     if arguments.init is None and (arguments.adapter or arguments.prune):
         raise ValueError("--adapter and --prune need --init, a network to change")
-    if arguments.adapter and (arguments.units or arguments.prune or arguments.bits != 8):
-        raise ValueError("--adapter leaves --units, --prune and --bits as --init has them")
+    if arguments.adapter and (
+        arguments.units or arguments.layers or arguments.prune or arguments.bits != 8
+    ):
+        raise ValueError(
+            "--adapter leaves --units, --layers, --prune and --bits as --init has them"
+        )
+    if arguments.layers is not None and not 2 <= arguments.layers <= MAX_LAYERS:
+        raise ValueError(f"--layers is {arguments.layers}, expected 2 to {MAX_LAYERS}")
     if arguments.prune and arguments.units:
         raise ValueError("--prune chooses the units, so it does not go with --units")
     if arguments.soft is not None and arguments.teacher is None:

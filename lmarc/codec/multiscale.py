@@ -18,13 +18,13 @@ from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
 from lmarc.codec.neural import ALONG, elsewhere, mixture_freqs
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
-from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes
+from lmarc.kernels import blend, distributions, lanes, multiscale, multiscale_lanes
 from lmarc.model import registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import thread_scratch
 
 __all__ = [
-    "CODEC", "compress_either", "compress_with", "decompress_together",
+    "CODEC", "blended_freqs", "compress_either", "compress_with", "decompress_together",
     "decompress_with", "model_steps",
 ]  # fmt: skip
 
@@ -164,6 +164,31 @@ def _walk_elsewhere(
         steps,
     )
     return steps
+
+
+def blended_freqs(
+    model: MultiscaleModel, content: bytes, profile: int, mixture: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.uint16]:
+    """Return the blend's freqs over `content` without a network: uint16, shape (size, 2, 16).
+
+    `mixture`, of that shape too, has those of the n-gram mixture.
+    """
+    bits, match_bits = table_bits(len(content))
+    state = thread_scratch().state(bits, match_bits)
+    freqs = np.empty_like(mixture)
+    distributions.record_blended(
+        model.tables(profile),
+        model.weights(profile),
+        model.scratch(bits, 1, ALONG),
+        state.cursor,
+        state.fields,
+        np.frombuffer(content + b"\0", np.uint8),
+        mixture.reshape(-1),
+        np.zeros(0, np.int32),
+        bits,
+        freqs.reshape(-1),
+    )
+    return freqs
 
 
 def _model_of(model: ModelRef | None) -> MultiscaleModel:

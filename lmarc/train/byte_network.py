@@ -1,4 +1,4 @@
-"""The byte network, as it is trained: two gated linear recurrences that correct the n-gram mixture.
+"""The byte network, as it is trained: gated linear recurrences that correct the n-gram mixture.
 
 spec/v1/neural.md has the arithmetic that codes text; this is the same in floats, with what the
 integers round rounded too (straight-through), so that a trained network is its own export.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -27,14 +27,25 @@ LN2 = 0.6931471805599453
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Units of the two layers; multiples of 16."""
+    """Units of the first layer and of each other one, multiples of 16; and layers."""
 
     first: int
     second: int
+    layers: int = 2
+
+    @property
+    def sums(self) -> int:
+        """What enters all layers, and the high nibble's outputs: N of the spec."""
+        return 2 * self.first + 3 * self.second * (self.layers - 1) + 16
+
+    @property
+    def outs(self) -> int:
+        """What leaves all layers but the first."""
+        return self.second * (self.layers - 1)
 
 
 class Hidden(NamedTuple):
-    """What is carried from step to step: float32, (rows, units) each."""
+    """What is carried from step to step: float32, (rows, first) and (rows, outs)."""
 
     first: torch.Tensor
     second: torch.Tensor
@@ -45,7 +56,7 @@ class Hidden(NamedTuple):
 
 
 class ByteNetwork(nn.Module):
-    """Two layers of gated linear recurrences over bytes (B rows, T steps).
+    """Layers of gated linear recurrences over bytes (B rows, T steps).
 
     Parameters
     ----------
@@ -58,7 +69,8 @@ class ByteNetwork(nn.Module):
     exponents : dict of str to tensor
         Products whose exponents, float32 (outputs, 1), stay as they are.
     masks : pair of float32 tensors, optional
-        What leaves the two layers is multiplied by them; they broadcast to (B, T, units).
+        What leaves the two layers is multiplied by them; they broadcast to (B, T, units). For
+        networks of two layers.
     """
 
     def __init__(self, shape: Shape, bits: int = 8) -> None:
@@ -68,12 +80,14 @@ class ByteNetwork(nn.Module):
         self.masks: tuple[torch.Tensor, torch.Tensor] | None = None
         n1, n2 = shape.first, shape.second
         # What the byte before and the one before that bring; biases are in the first.
-        self.last = nn.Embedding(256, 2 * n1 + 3 * n2 + 16)
+        self.last = nn.Embedding(256, shape.sums)
         self.second_last = nn.Embedding(256, 2 * n1)
-        self.see = nn.Linear(16, 2 * n1 + 3 * n2 + 16, bias=False)
+        self.see = nn.Linear(16, shape.sums, bias=False)
         self.inner = nn.Linear(n1, 3 * n2, bias=False)
-        self.high = nn.Linear(n2, 16, bias=False)
-        self.low = nn.Linear(n2, 256, bias=False)
+        if shape.layers > 2:
+            self.upper = nn.Linear(n2, 3 * n2 * (shape.layers - 2), bias=False)
+        self.high = nn.Linear(shape.outs, 16, bias=False)
+        self.low = nn.Linear(shape.outs, 256, bias=False)
         self.see_low = nn.Linear(16, 16, bias=False)
         self.low_bias = nn.Embedding(16, 16)
         self.rounded = True
@@ -82,12 +96,15 @@ class ByteNetwork(nn.Module):
                 table.weight.normal_(0, 0.3)
             self.see.weight.normal_(0, 0.3)
             self.inner.weight.normal_(0, n1**-0.5)
+            if shape.layers > 2:
+                self.upper.weight.normal_(0, n2**-0.5)
             for part in (self.high, self.low, self.see_low, self.low_bias):
                 part.weight.zero_()
-            self.last.weight[:, 2 * n1 + 3 * n2 :] = 0
-            self.see.weight[2 * n1 + 3 * n2 :] = 0
+            self.last.weight[:, -16:] = 0
+            self.see.weight[-16:] = 0
             # Gates that keep for 1 to some 300 bytes: 1 - a = (1 - x / 4)**2 / 2.
-            for at, units in ((0, n1), (2 * n1, n2)):
+            starts = [(2 * n1 + 3 * n2 * layer, n2) for layer in range(shape.layers - 1)]
+            for at, units in ((0, n1), *starts):
                 kept = torch.exp(torch.linspace(0.3, 5.7, units))
                 self.last.weight[:, at : at + units] += 4 * (1 - (2 / (kept + 1)).sqrt())
 
@@ -96,7 +113,7 @@ class ByteNetwork(nn.Module):
         device = self.last.weight.device
         return Hidden(
             torch.zeros(rows, self.shape.first, device=device),
-            torch.zeros(rows, self.shape.second, device=device),
+            torch.zeros(rows, self.shape.outs, device=device),
         )
 
     def forward(
@@ -114,8 +131,9 @@ class ByteNetwork(nn.Module):
         before : int64, (B, T, 2)
             The byte before and the one before that.
         text : int64, (B, T)
-        freqs : float32, (B, T, 2, 16)
-            The mixture's, of 65536.
+        freqs : float32, (B, T, 2 or 4, 16)
+            Of both nibbles, of 65536: the mixture's, which the network sees; behind them, where
+            there are four, those that are to be corrected in their place.
         hidden : Hidden
         condition : callable, optional
             From what leaves the first layer, (B, T, first), to what is added to all that enters
@@ -126,28 +144,36 @@ class ByteNetwork(nn.Module):
         high, low : float32, (B, T, 16)
         hidden : Hidden
         """
-        n1, n2 = self.shape.first, self.shape.second
-        widths = [2 * n1, 3 * n2, 16]
-        q = torch.floor(freqs / 512) / 128  # (B, T, 2, 16)
+        shape = self.shape
+        widths = [2 * shape.first, *[3 * shape.second] * (shape.layers - 1), 16]
+        q = torch.floor(freqs[:, :, :2] / 512) / 128  # (B, T, 2, 16)
         # Weights are taken apart, not what they make: it is much smaller.
         last, second_last, see, inner = self.weights()
         tables = [part.contiguous() for part in last.split(widths, 1)]
-        first, second, high = (
-            nn.functional.linear(q[:, :, 0], weight).add_(
-                nn.functional.embedding(before[..., 0], table)
-            )
+        first, *others, high = (
+            nn.functional.linear(q[:, :, 0], weight).add_(rows_of(table, before[..., 0]))
             for table, weight in zip(tables, see.split(widths), strict=True)
         )
-        first.add_(nn.functional.embedding(before[..., 1], second_last))
+        first.add_(rows_of(second_last, before[..., 1]))
         out, first_state = gated_layer(first, hidden.first, rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[0]
-        second.add_(nn.functional.linear(out, inner))
+        second = others[0].add_(nn.functional.linear(out, inner))
         if condition is not None:
             second.add_(condition(out))
-        out, second_state = gated_layer(second, hidden.second, rounded=self.rounded)
+        starts = hidden.second.split(shape.second, 1)
+        out, state = gated_layer(second, starts[0].contiguous(), rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[1]
+        outs, states = [out], [state]
+        uppers = self.weight("upper").split(3 * shape.second) if shape.layers > 2 else ()
+        for weight, sums, start in zip(uppers, others[1:], starts[1:], strict=True):
+            sums.add_(nn.functional.linear(out, weight))
+            out, state = gated_layer(sums, start.contiguous(), out, rounded=self.rounded)
+            outs.append(out)
+            states.append(state)
+        out = torch.cat(outs, 2) if len(outs) > 1 else out
+        second_state = torch.cat(states, 1)
         high = high + nn.functional.linear(out, self.weight("high"))
         nibble = text >> 4
         all_low = nn.functional.linear(out, self.weight("low"))  # (B, T, 256)
@@ -192,14 +218,41 @@ class ByteNetwork(nn.Module):
     ) -> tuple[torch.Tensor, Hidden]:
         """Return both nibbles' log2-probabilities but for a sum, (B, T, 2, 16), and the state."""
         high, low, hidden = self(before, text, freqs, hidden)
-        return torch.stack([high, low], 2) + torch.log2(freqs), hidden
+        return torch.stack([high, low], 2) + torch.log2(freqs[:, :, -2:]), hidden
 
     def measures(
         self, text: torch.Tensor, freqs: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return bytes and the mixture's bits of each byte: (B, T)."""
+        """Return bytes and bits of each byte by the freqs that are corrected: (B, T)."""
         nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
-        return torch.ones_like(text), 32 - torch.log2(freqs.gather(3, nibbles)).sum((2, 3))
+        corrected = freqs[:, :, -2:].gather(3, nibbles)
+        return torch.ones_like(text), 32 - torch.log2(corrected).sum((2, 3))
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of a small table; gradients by a product, since many places share a row."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Any, places: Any) -> Any:
+        ctx.save_for_backward(places)
+        ctx.size = table.shape[0]
+        return nn.functional.embedding(places, table)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (places,) = ctx.saved_tensors
+        flat = places.reshape(-1)
+        chosen = torch.zeros(len(flat), ctx.size, device=flat.device)
+        chosen.scatter_(1, flat[:, None], 1.0)
+        return chosen.T @ grads[0].reshape(len(flat), -1), None
+
+
+def rows_of(table: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the rows of a table, (size, N), at places: float32, (*places, N)."""
+    if table.is_cuda:
+        rows: torch.Tensor = _Rows.apply(table, places)
+        return rows
+    return nn.functional.embedding(places, table)
 
 
 def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

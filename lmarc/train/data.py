@@ -12,17 +12,23 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from lmarc.archive.workers import Workers
 from lmarc.errors import ModelError
+
+if TYPE_CHECKING:
+    from lmarc.archive.member import Member
 
 __all__ = ["PARTS", "Corpus", "Document", "documents", "files", "gather"]
 
 PARTS: Final = ("tables", "mixture", "held out")
 _SHARES: Final = (0.74, 0.96, 1.0)  # upper ends
 _BATCH: Final = 256  # rows of Parquet read at a time
+_RUN: Final = 4 << 20  # bytes of an archive's members that one thread reads
 _SPLIT: Final = 1 << 20  # bytes; a document much larger than this is dealt out in pieces
 _LITTLE: Final = 32 << 20  # bytes of text in all, below which pieces are smaller
 _LITTLE_SPLIT: Final = 32 << 10
@@ -103,14 +109,42 @@ def _documents_of(file: Path, column: str, text_field: str) -> Iterator[Document
             for number, line in enumerate(lines):
                 yield Document(file.stem, str(number), _line_text(line, text_field))
     elif file.suffix == ".lmarc":
-        import lmarc
-
-        with lmarc.open(file) as archive:
-            for member in archive:
-                if member.is_file():
-                    yield _member(file.stem, member.name, archive.read(member.path))
+        yield from _archived(file)
     else:
         yield Document(file.parent.name, file.name, file.read_bytes())
+
+
+def _archived(path: Path) -> Iterator[Document]:
+    """Yield an archive's files in their order, decoded on all cores."""
+    import lmarc
+
+    jobs = os.cpu_count() or 1
+    with lmarc.open(path) as archive, Workers(None, jobs) as executor:
+
+        def read(run: list[Member]) -> list[Document]:
+            return [_member(path.stem, one.name, archive.read(one.path)) for one in run]
+
+        waiting: deque[Future[list[Document]]] = deque()
+        for run in _runs(member for member in archive if member.is_file()):
+            waiting.append(executor.submit(read, run))
+            if len(waiting) > 2 * jobs:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _runs(members: Iterable[Member]) -> Iterator[list[Member]]:
+    """Cut members that follow each other, which share chunks, into runs of some size."""
+    run: list[Member] = []
+    size = 0
+    for member in members:
+        run.append(member)
+        size += member.size
+        if size >= _RUN:
+            yield run
+            run, size = [], 0
+    if run:
+        yield run
 
 
 def _member(stem: str, name: str, text: bytes) -> Document:

@@ -22,7 +22,7 @@ from lmarc.train.grid import TABLE_UNIT
 __all__ = ["exponents_of", "export", "restore", "snapped", "train_join"]
 
 JOIN_RATE: Final = 256  # 150 to 400 do well; less leaves text unlike the training text worse
-_PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
+_PRODUCTS: Final = ("see", "inner", "upper", "high", "low", "see_low")
 _TABLES: Final = ("last", "second_last", "low_bias")
 
 
@@ -31,9 +31,15 @@ def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
     arrays: dict[str, npt.NDArray[Any]] = {}
     with torch.no_grad():
         for name in _PRODUCTS:
+            if name == "upper" and net.shape.layers == 2:
+                continue
             exponents = net.weight_exponents(name)
             arrays[name] = (net.weight(name) * torch.exp2(exponents)).cpu().numpy().astype(np.int8)
             arrays[f"{name}_exp"] = exponents[:, 0].cpu().numpy().astype(np.uint8)
+            if name == "upper":
+                upper = (net.shape.layers - 2, 3 * net.shape.second)
+                arrays[name] = arrays[name].reshape(*upper, net.shape.second)
+                arrays["upper_exp"] = arrays["upper_exp"].reshape(upper)
         for name in _TABLES:
             weight = net.low_bias.weight if name == "low_bias" else net.weight(name)
             table = torch.floor(weight.float().cpu() / TABLE_UNIT + 0.5)
@@ -46,8 +52,9 @@ def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
 def exponents_of(model: NeuralModel) -> dict[str, torch.Tensor]:
     """Return the exponents of a model's products, for `ByteNetwork.exponents`."""
     return {
-        name: torch.from_numpy(model.arrays[f"{name}_exp"].astype(np.float32))[:, None]
+        name: torch.from_numpy(model.arrays[f"{name}_exp"].astype(np.float32)).reshape(-1, 1)
         for name in _PRODUCTS
+        if name in model.arrays
     }
 
 
@@ -77,17 +84,20 @@ def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
         When `shape` is smaller than the model's.
     """
     n1, n2 = model.units
-    shape = shape or Shape(n1, n2)
-    if shape.first < n1 or shape.second < n2:
+    shape = shape or Shape(n1, n2, model.layers)
+    if shape.first < n1 or shape.second < n2 or shape.layers < model.layers:
         raise ModelError(
-            f"the network to begin with has {n1}x{n2} units, expected at most "
-            f"{shape.first}x{shape.second}"
+            f"the network to begin with has {model.layers} layers of {n1} and {n2} units, expected "
+            f"at most {shape.layers} of {shape.first} and {shape.second}"
         )
     net = ByteNetwork(shape)
     first = torch.arange(2 * shape.first).view(2, -1)[:, :n1].flatten()
-    second = 2 * shape.first + torch.arange(3 * shape.second).view(3, -1)[:, :n2].flatten()
-    high = 2 * shape.first + 3 * shape.second + torch.arange(16)
-    outputs = torch.cat([first, second, high])
+    # What enters the layers from the second on, and what leaves them.
+    entering = torch.arange(3 * shape.second * (shape.layers - 1)).view(-1, 3, shape.second)
+    entering = entering[: model.layers - 1, :, :n2].flatten()
+    leaving = torch.arange(shape.outs).view(-1, shape.second)[: model.layers - 1, :n2].flatten()
+    high = torch.arange(shape.sums - 16, shape.sums)
+    outputs = torch.cat([first, 2 * shape.first + entering, high])
     with torch.no_grad():
         # New units are not listened to yet.
         net.inner.weight[:, n1:] = 0
@@ -100,18 +110,26 @@ def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
             elif name == "see":
                 weight[outputs] = kept
             elif name == "inner":
-                rows = second - 2 * shape.first
-                weight[rows, :n1] = kept
+                weight[entering[: 3 * n2], :n1] = kept
+            elif name == "upper":
+                rows = entering[3 * n2 :] - 3 * shape.second
+                weight[:, n2:] = 0
+                weight[rows, :n2] = kept
+            elif name in ("high", "low"):
+                weight[:, leaving] = kept
             else:
                 weight[:, : kept.shape[1]] = kept
     return net
 
 
 def _floats(model: NeuralModel) -> dict[str, npt.NDArray[np.float32]]:
-    found = {}
+    found: dict[str, npt.NDArray[np.float32]] = {}
     for name in _PRODUCTS:
-        exponents = model.arrays[f"{name}_exp"].astype(np.float32)[:, None]
-        found[name] = model.arrays[name].astype(np.float32) * np.exp2(-exponents)
+        if name not in model.arrays:
+            continue
+        exponents = model.arrays[f"{name}_exp"].astype(np.float32)[..., None]
+        weights = model.arrays[name].astype(np.float32) * np.exp2(-exponents)
+        found[name] = weights.reshape(-1, weights.shape[-1])
     for name in _TABLES:
         found[name] = model.arrays[name].astype(np.float32) * np.float32(TABLE_UNIT)
     return found

@@ -16,12 +16,14 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lmarc.codec.multiscale import blended_freqs
 from lmarc.codec.neural import mixture_freqs
 from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import NgramModel
 
-__all__ = ["Batch", "ByteSource", "Feed", "Source"]
+__all__ = ["CHUNK", "Batch", "ByteSource", "Feed", "Order", "Source"]
 
 Array = npt.NDArray[Any]
 CHUNK: Final = 65536  # bytes
@@ -42,30 +44,110 @@ class Source(Protocol):
 
 
 class ByteSource:
-    """Bytes, of two symbols each, and the n-gram mixture."""
+    """Bytes, of two symbols each, and the n-gram mixture.
 
-    levels: Final = 2
+    Parameters
+    ----------
+    model : NgramModel
+    blend : MultiscaleModel, optional
+        One without a network, over `model`. Its freqs, which are to be corrected, follow those of
+        the mixture, which are seen.
+    """
 
-    def __init__(self, model: NgramModel) -> None:
-        self._model = model
+    def __init__(self, model: NgramModel, blend: MultiscaleModel | None = None) -> None:
+        self._model, self._blend = model, blend
+
+    @property
+    def levels(self) -> int:
+        """2, or 4 with a blend."""
+        return 2 if self._blend is None else 4
 
     def cut(self, content: bytes) -> Array:
         """Return bytes: uint8."""
         return np.frombuffer(content, np.uint8)
 
     def freqs(self, content: bytes) -> Array:
-        """Return the mixture's freqs of both nibbles: uint16, shape (size, 2, 16)."""
-        return mixture_freqs(self._model, content, choose_profile(self._model, content))
+        """Return the freqs of both nibbles: uint16, shape (size, levels, 16)."""
+        profile = choose_profile(self._model, content)
+        seen = mixture_freqs(self._model, content, profile)
+        if self._blend is None:
+            return seen
+        return np.concatenate([seen, blended_freqs(self._blend, content, profile, seen)], 1)
 
 
 class Batch(NamedTuple):
-    """Some steps of several chunks."""
+    """Some steps of several chunks: arrays, or tensors where they already lie on a device."""
 
-    before: Array  # int64, (B, T, 2)
-    text: Array  # int64, (B, T)
-    freqs: Array  # float32, (B, T, levels, 16)
-    fresh: Array  # bool, (B,): rows that begin a chunk
+    before: Any  # int64, (B, T, 2)
+    text: Any  # int64, (B, T)
+    freqs: Any  # float32, (B, T, levels, 16)
+    fresh: Any  # bool, (B,): rows that begin a chunk
     domains: list[str]  # of each row
+
+
+class Order:
+    """Chunks of several domains by chance: each comes once before one comes again.
+
+    Parameters
+    ----------
+    source : Source
+    texts : mapping of str to bytes
+        Text by domain; domains are drawn by size, or by `weights`. One that has fewer steps than
+        `steps` is left out.
+    steps : int
+        Of a chunk that a batch takes.
+    seed : int
+    weights : mapping of str to float
+        How much oftener than by its size a domain is drawn; 1.0 where it is not named.
+
+    Raises
+    ------
+    ModelError
+        When every text is shorter than `steps`, or `weights` names no domain or leaves none.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        texts: Mapping[str, bytes],
+        steps: int,
+        *,
+        seed: int = 0,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        self.texts = {
+            name: text for name, text in texts.items() if len(source.cut(text[:CHUNK])) >= steps
+        }
+        if not self.texts:
+            raise ModelError(f"no domain has {steps} steps of text for the network to learn from")
+        self._random = np.random.default_rng(seed)
+        self._names = sorted(self.texts)
+        weights = dict(weights or {})
+        for name in weights:
+            if name not in texts:
+                raise ModelError(
+                    f"there is a weight for domain {name}, expected one of {', '.join(texts)}"
+                )
+        sizes = [len(self.texts[name]) * weights.get(name, 1.0) for name in self._names]
+        if not sum(sizes):
+            raise ModelError("the weights of all domains are 0: nothing is left to learn from")
+        self._shares = np.array(sizes) / sum(sizes)
+        self._left: dict[str, list[int]] = {}
+
+    def count(self, name: str) -> int:
+        """Return how many chunks a domain has; what is left of a last one is left alone."""
+        return max(1, len(self.texts[name]) // CHUNK)
+
+    def content(self, name: str, number: int) -> bytes:
+        """Return a chunk's bytes."""
+        return self.texts[name][number * CHUNK : (number + 1) * CHUNK]
+
+    def draw(self) -> tuple[str, int]:
+        """Return the next chunk: its domain and its number there."""
+        name = self._names[int(self._random.choice(len(self._names), p=self._shares))]
+        if not self._left.get(name):
+            self._left[name] = self._random.permutation(self.count(name)).tolist()
+        return name, self._left[name].pop()
 
 
 @dataclass(slots=True)
@@ -90,24 +172,22 @@ class Feed:
     executor : concurrent.futures.Executor
         Where the mixture walks ahead, over a few chunks; the caller's, who ends it.
     source : Source
-    texts : mapping of str to bytes
-        Text by domain; domains are drawn by size, or by `weights`. One that has fewer steps than
-        `steps` is left out.
+    texts, seed, weights
+        As for `Order`.
     rows, steps : int
         Shape of a batch.
-    seed : int
     skip : int
         Batches to pass over, for a training that goes on: those after them are the same as if they
         had been asked for.
-    weights : mapping of str to float
-        How much oftener than by its size a domain is drawn; 1.0 where it is not named.
+    others : mapping of str to Source
+        For domains whose text the mixture of `source` has seen: a mixture that has not.
     ahead : int
         Chunks that the mixture walks over before they are needed.
 
     Raises
     ------
     ModelError
-        When every text is shorter than `steps`, or `weights` names no domain or leaves none.
+        As `Order` does.
     """
 
     def __init__(
@@ -121,40 +201,18 @@ class Feed:
         seed: int = 0,
         skip: int = 0,
         weights: Mapping[str, float] | None = None,
+        others: Mapping[str, Source] | None = None,
         ahead: int = 4,
     ) -> None:
         self._executor = executor
-        self._source = source
-        self._texts = {
-            name: text for name, text in texts.items() if len(source.cut(text[:CHUNK])) >= steps
-        }
-        if not self._texts:
-            raise ModelError(f"no domain has {steps} steps of text for the network to learn from")
+        self._source, self._others = source, dict(others or {})
+        self._order = Order(source, texts, steps, seed=seed, weights=weights)
         self._rows, self._steps = rows, steps
         self._skip, self._ahead = skip, ahead
-        self._random = np.random.default_rng(seed)
-        self._names = sorted(self._texts)
-        weights = dict(weights or {})
-        for name in weights:
-            if name not in texts:
-                raise ModelError(
-                    f"there is a weight for domain {name}, expected one of {', '.join(texts)}"
-                )
-        sizes = [len(self._texts[name]) * weights.get(name, 1.0) for name in self._names]
-        if not sum(sizes):
-            raise ModelError("the weights of all domains are 0: nothing is left to learn from")
-        self._shares = np.array(sizes) / sum(sizes)
-        self._order: dict[str, list[int]] = {}
 
     def _draw(self) -> _Chunk:
-        """Return a chunk; every chunk of a domain comes once before one comes again."""
-        name = self._names[int(self._random.choice(len(self._names), p=self._shares))]
-        text = self._texts[name]
-        if not self._order.get(name):
-            count = max(1, len(text) // CHUNK)
-            self._order[name] = self._random.permutation(count).tolist()
-        start = self._order[name].pop() * CHUNK
-        content = text[start : start + CHUNK]
+        name, number = self._order.draw()
+        content = self._order.content(name, number)
         return _Chunk(name, content, self._source.cut(content))
 
     def __iter__(self) -> Iterator[Batch]:
@@ -168,7 +226,8 @@ class Feed:
         waiting: deque[_Chunk] = deque()
 
         def ask(chunk: _Chunk) -> _Chunk:
-            chunk.freqs = self._executor.submit(self._source.freqs, chunk.content)
+            source = self._others.get(chunk.domain, self._source)
+            chunk.freqs = self._executor.submit(source.freqs, chunk.content)
             return chunk
 
         def take() -> _Chunk:

@@ -29,6 +29,7 @@ from lmarc.errors import ModelError
 from lmarc.train.byte_network import ByteNetwork, Hidden, bits_of
 from lmarc.train.distil import Teacher
 from lmarc.train.feed import Batch, Feed, Source
+from lmarc.train.resident import Resident, memory
 
 __all__ = ["CHECKPOINT", "LOG", "Course", "InTheLoop", "Settings", "train_network"]
 
@@ -68,7 +69,8 @@ class Settings(Course):
     """Those of a byte network."""
 
     first: int = 256  # units of the first layer
-    second: int = 160
+    second: int = 160  # of each other one
+    layers: int = 2
     bits: int = 8  # of weights, or 4
     prune: float = 0.0  # share of the multiply-adds to leave out before
 
@@ -102,7 +104,9 @@ def train_network(
     *,
     resume: bool = False,
     teacher: ByteNetwork | None = None,
+    others: Mapping[str, Source] | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
+    prepared: Callable[[int, int], object] = lambda done, total: None,
 ) -> N:
     """Train a network on `texts`; return the moving average of its weights.
 
@@ -121,9 +125,14 @@ def train_network(
         Whether to go on from the checkpoint there.
     teacher : ByteNetwork, optional
         A network over the same mixture whose distributions this one learns too.
+    others : mapping of str to Source
+        For domains whose text the mixture of `source` has seen: a mixture that has not.
     report : callable
         Gets each line of the log: minutes, bytes seen, bits per byte of the mixture and with the
         network over the batches since the line before, in all and by domain.
+    prepared : callable
+        Gets how many chunks the mixture has walked over, of how many, where it walks over all of
+        them before the training.
 
     Raises
     ------
@@ -135,23 +144,24 @@ def train_network(
     state = _State(net, settings, None if teacher is None else Teacher(teacher, settings))
     if resume:
         state.load(folder / CHECKPOINT)
-    began = time.monotonic() - 60 * state.minutes
-    saved = logged = time.monotonic()
-    sums = _Sums()
     # The mixture walks on one thread beside a training on a CPU, on all but one beside another.
     threads = 1 if settings.device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     with _half_products(), ThreadPoolExecutor(threads, "feed") as executor:
-        feed = Feed(
-            executor,
-            source,
-            texts,
-            settings.rows,
-            settings.steps,
-            seed=settings.seed,
-            skip=state.step,
-            weights=settings.weights,
-            ahead=4 * threads,
-        )
+        options: dict[str, Any] = {
+            "seed": settings.seed,
+            "skip": state.step,
+            "weights": settings.weights,
+            "others": others,
+        }
+        given = (executor, source, texts, settings.rows, settings.steps)
+        feed: Feed | Resident
+        if _fits(settings.device, memory(source, texts)):
+            feed = Resident(*given, device=settings.device, progress=prepared, **options)
+        else:
+            feed = Feed(*given, ahead=4 * threads, **options)
+        began = time.monotonic() - 60 * state.minutes
+        saved = logged = time.monotonic()
+        sums = _Sums()
         for batch in feed:
             state.minutes = (time.monotonic() - began) / 60
             if settings.done(state.minutes, state.step) >= 1:
@@ -176,18 +186,29 @@ def train_network(
     return average
 
 
+def _fits(device: str, size: int) -> bool:
+    """Return whether so many bytes leave most of an accelerator's memory to the training."""
+    return device.startswith("cuda") and size < 0.5 * torch.cuda.mem_get_info(device)[0]
+
+
 class _Sums:
     """Bytes and bits since the last line of the log, by domain."""
 
     def __init__(self) -> None:
         self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        self._waiting: list[tuple[list[str], torch.Tensor]] = []
 
-    def add(self, domains: list[str], measured: list[list[float]]) -> None:
-        for domain, *values in zip(domains, *measured, strict=True):
-            for at, value in enumerate(values):
-                self._sums[domain][at] += value
+    def add(self, domains: list[str], measured: torch.Tensor) -> None:
+        """Add each row's bytes, bits of the mixture and bits with the network: (3, B)."""
+        self._waiting.append((domains, measured))
 
     def line(self) -> dict[str, Any]:
+        # Only now, since asking waits for the device.
+        for domains, measured in self._waiting:
+            for domain, *values in zip(domains, *measured.tolist(), strict=True):
+                for at, value in enumerate(values):
+                    self._sums[domain][at] += value
+        self._waiting.clear()
         total = [sum(sums[at] for sums in self._sums.values()) for at in range(3)]
         return {
             "mixture": round(total[1] / total[0], 4),
@@ -206,15 +227,19 @@ class _State:
         self.net, self.settings, self.teacher = net, settings, teacher
         self.average: Any = copy.deepcopy(net)
         self.optimiser = torch.optim.AdamW(
-            net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=settings.decay
-        )
+            net.parameters(), settings.rate, betas=(0.9, 0.98), weight_decay=settings.decay,
+            fused=settings.device != "cpu" or None,
+        )  # fmt: skip
         self.hidden = net.initial(settings.rows)
-        self.step, self.bytes, self.minutes = 0, 0, 0.0
+        self.step, self.minutes = 0, 0.0
+        self._bytes = torch.zeros((), dtype=torch.int64, device=settings.device)
 
-    def learn(self, batch: Batch) -> list[list[float]]:
-        """Take one step; return each row's bytes, bits of the mixture and bits with the network."""
+    def learn(self, batch: Batch) -> torch.Tensor:
+        """Take one step; return each row's bytes, and bits without and with the network."""
         before, text, freqs, fresh = (
-            torch.from_numpy(np.ascontiguousarray(part)).to(self.settings.device)
+            part.to(self.settings.device)
+            if isinstance(part, torch.Tensor)
+            else torch.from_numpy(np.ascontiguousarray(part)).to(self.settings.device)
             for part in batch[:4]
         )
         self._set_rate()
@@ -234,11 +259,18 @@ class _State:
         with torch.no_grad():
             # The first steps are forgotten sooner.
             decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
-            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
-            measured = (*self.net.measures(text, freqs), costs.detach())
-        self.bytes += int(measured[0].sum())
-        return [part.sum(1).tolist() for part in measured]
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.net.parameters()), 1 - decay
+            )
+            counts, alone = self.net.measures(text, freqs)
+            measured = torch.stack([part.sum(1).float() for part in (counts, alone, costs)])
+            self._bytes += counts.sum()
+        return measured
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of text seen; asking waits for the device."""
+        return int(self._bytes)
 
     def _set_rate(self) -> None:
         """Warm up over steps, then follow a cosine."""
@@ -278,7 +310,8 @@ class _State:
         self.hidden = type(self.hidden)(*state["hidden"])
         if self.teacher is not None:
             self.teacher.hidden = Hidden(*state["teacher"])
-        self.step, self.bytes = int(state["step"]), int(state["bytes"])
+        self.step = int(state["step"])
+        self._bytes.fill_(int(state["bytes"]))
         self.minutes = float(state["minutes"])
 
     def _kept(self) -> dict[str, Any]:

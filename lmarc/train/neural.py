@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,22 +16,31 @@ from lmarc.codec.ngram import choose_profile, model_steps
 from lmarc.errors import ModelError
 from lmarc.kernels import ngram
 from lmarc.model import adapter, file, registry
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.data import Corpus
 from lmarc.train.export import exponents_of, export, restore, snapped, train_join
-from lmarc.train.feed import ByteSource
+from lmarc.train.feed import ByteSource, Source
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 from lmarc.train.pruning import prune
 
 __all__ = [
-    "AdapterBase", "adapter_base", "base_model", "held_out_bits", "initial_model", "train_neural",
+    "AdapterBase", "Fold", "adapter_base", "base_model", "blend_model", "held_out_bits",
+    "initial_model", "train_neural",
 ]  # fmt: skip
 
 MIN_TEXT: Final = 64 << 10  # bytes to train on
 ADAPTER_SHIFT: Final = 7  # finer steps of the tables make adapters larger and no better
+
+
+class Fold(NamedTuple):
+    """Text that the n-gram model has seen, and another n-gram model that has not."""
+
+    corpus: Corpus
+    model: NgramModel
 
 
 class AdapterBase(NamedTuple):
@@ -61,6 +70,36 @@ def initial_model(path: str | None, base: NgramModel) -> NeuralModel | None:
     if path == "shipped":
         return NeuralModel(registry.neural_model(registry.shipped("neural")).arrays, base)
     return NeuralModel.parse(registry.neural_sections(Path(path).read_bytes()), base)
+
+
+def blend_model(path: str | None, base: NgramModel) -> MultiscaleModel | None:
+    """Return the blend at `path`, 'contexts' for the one that ships, on top of `base`; or None.
+
+    Raises
+    ------
+    ModelError
+        When it has a network of its own, or is for other profiles.
+    """
+    if path is None:
+        return None
+    if path == "contexts" and not Path(path).exists():
+        found = registry.multiscale_model(registry.shipped("contexts"))
+    else:
+        data = Path(path).read_bytes()
+        found = registry.multiscale_model(hashlib.sha256(data).digest(), data)
+    if found.neural is not None:
+        raise ModelError(f"{path} blends a network, expected a multi-scale model without one")
+    return blend_over(found, base)
+
+
+def blend_over(blend: MultiscaleModel, base: NgramModel) -> MultiscaleModel:
+    """Return a blend without a network on top of another n-gram model of as many profiles."""
+    if blend.ngram.profile_count != base.profile_count:
+        raise ModelError(
+            f"the blend is for {blend.ngram.profile_count} profiles, the n-gram model has "
+            f"{base.profile_count}"
+        )
+    return MultiscaleModel(blend.arrays, base, blend.lanes)
 
 
 def adapter_base(path: str) -> AdapterBase:
@@ -97,8 +136,11 @@ def train_neural(
     init: NeuralModel | None = None,
     teacher: NeuralModel | None = None,
     differs: AdapterBase | None = None,
+    blend: MultiscaleModel | None = None,
+    folds: Sequence[Fold] = (),
     card: Mapping[str, object] | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
+    prepared: Callable[[int, int], object] = lambda done, total: None,
     done: Callable[[str], object] = lambda what: None,
 ) -> bytes:
     """Return the file of a neural model, or of an adapter, trained on `corpus`.
@@ -124,10 +166,15 @@ def train_neural(
         A network over `base` whose distributions are learnt too.
     differs : AdapterBase, optional
         Make an adapter of it; `init` has its units.
+    blend : MultiscaleModel, optional
+        As `blend_model` returns it: learn to correct what it makes of the mixture, not the mixture.
+    folds : sequence of Fold
+        More text, of which all parts are learnt from.
     card : mapping
         More for the model's card.
-    report, done : callable
-        Get lines of the log, and what is finished.
+    report, prepared, done : callable
+        Get lines of the log, how many chunks the mixture has walked over of how many, and what is
+        finished.
 
     Raises
     ------
@@ -135,13 +182,19 @@ def train_neural(
         When there is too little text, nothing to resume from, or `init` is too large.
     """
     texts = _texts(corpus, every_part)
+    others: dict[str, Source] = {}
+    for number, fold in enumerate(folds, 1):
+        source = ByteSource(fold.model, None if blend is None else blend_over(blend, fold.model))
+        for domain, text in _texts(fold.corpus, True).items():
+            name = f"{domain}, fold {number}"
+            texts[name], others[name] = text, source
     total = sum(map(len, texts.values()))
     if total < MIN_TEXT:
         raise ModelError(
             f"training text for the network is {total} bytes, expected {MIN_TEXT} or more"
         )
     torch.manual_seed(settings.seed)
-    shape = Shape(settings.first, settings.second)
+    shape = Shape(settings.first, settings.second, settings.layers)
     net = ByteNetwork(shape) if init is None else restore(init, shape)
     if settings.prune:
         net = prune(net, settings.prune, base, texts, settings)
@@ -151,13 +204,15 @@ def train_neural(
         net.exponents = exponents_of(differs.model)
     net = train_network(
         net,
-        ByteSource(base),
+        ByteSource(base, blend),
         texts,
         settings,
         folder,
         resume=resume,
         teacher=None if teacher is None else restore(teacher),
+        others=others,
         report=report,
+        prepared=prepared,
     )
     done("trained")
     model = export(net.cpu(), base)

@@ -15,6 +15,7 @@ from typing import Final
 
 import torch
 
+from lmarc.errors import ModelError
 from lmarc.model.neural import multiply_adds
 from lmarc.model.ngram import NgramModel
 from lmarc.train.byte_network import ByteNetwork, Shape
@@ -43,7 +44,14 @@ def prune(
         0 to 1, without both.
     model, texts, settings
         As for `loop.train_network`: what tells which units matter.
+
+    Raises
+    ------
+    ModelError
+        When the network has more than two layers.
     """
+    if net.shape.layers > 2:
+        raise ModelError(f"a network of {net.shape.layers} layers cannot be pruned, only one of 2")
     first, second = saliencies(net, model, texts, settings)
     return keep(net, *_chosen(net.shape, share, first, second))
 

@@ -1,12 +1,13 @@
 """A gated linear recurrence over time, forwards and backwards, for training.
 
-One layer in one function: gates, state, and what leaves it as a product takes it. On a CPU two
-passes over memory in Numba, since there elementwise operations cost more than the products do;
-elsewhere torch operations. Floats: nothing here reaches an archive.
+One layer in one function: gates, state, and what leaves it as a product takes it. Two passes over
+memory, since elementwise operations cost more than the products do: in Numba on a CPU, in Triton on
+CUDA (`scan_triton`), and in torch operations elsewhere. Floats: nothing here reaches an archive.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,19 @@ LARGEST = 127 / 128  # what leaves a layer is int8 in units of 2**-7
 
 
 def gated_layer(
-    pre: torch.Tensor, start: torch.Tensor, *, rounded: bool = True
+    pre: torch.Tensor,
+    start: torch.Tensor,
+    through: torch.Tensor | None = None,
+    *,
+    rounded: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what leaves a layer, and its last state.
 
-    With a = gate(keep), h[t] = a h[t-1] + (1 - a) squash(new / 2). What leaves is h, or
-    gate(open) h, rounded to a multiple of 2**-7 (straight-through) and below 1. squash is the odd
-    function y (2 - |y|), clamped; gate(x) = 1/2 + squash(x / 4) / 2.
+    With a = gate(keep), h[t] = a h[t-1] + (1 - a) squash(new / 2). What leaves is h; with three
+    parts g h, where g = gate(open); with `through` g h + (1 - g) through, a highway (Srivastava et
+    al., arXiv:1505.00387; Lei et al., arXiv:1709.02755). It is rounded to a multiple of 2**-7
+    (straight-through) and below 1. squash is the odd function y (2 - |y|), clamped;
+    gate(x) = 1/2 + squash(x / 4) / 2.
 
     Parameters
     ----------
@@ -33,6 +40,8 @@ def gated_layer(
         keep, new and, with three parts, open.
     start : float32 tensor, shape (rows, units)
         h[-1]; no gradient flows into it.
+    through : float32 tensor, shape (rows, steps, units), optional
+        What came into a layer of three parts.
     rounded : bool
 
     Returns
@@ -42,20 +51,28 @@ def gated_layer(
         Without gradient.
     """
     start = start.detach()
-    if not pre.is_cuda:
-        out, last = _Layer.apply(pre, start, rounded)
+    if pre.is_cuda and find_spec("triton"):
+        from lmarc.train.scan_triton import Layer
+
+        out, last = Layer.apply(pre, start, through, rounded)
         return out, last
-    return _composed(pre, start, rounded)
+    if pre.device.type == "cpu":
+        out, last = _Layer.apply(pre, start, through, rounded)
+        return out, last
+    return _composed(pre, start, through, rounded)
 
 
 def _composed(
-    pre: torch.Tensor, start: torch.Tensor, rounded: bool
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor | None, rounded: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do it in torch operations, for CUDA."""
+    """Do it in torch operations, for whatever else PyTorch runs on."""
     parts = pre.split(start.shape[1], -1)
     a = _gate(parts[0])
     hidden = _Recurrence.apply(a, (1 - a) * _squash(parts[1] * 0.5), start)
-    out = hidden if len(parts) == 2 else hidden * _gate(parts[2])
+    out = hidden
+    if len(parts) == 3:
+        opened = _gate(parts[2])
+        out = hidden * opened if through is None else hidden * opened + through * (1 - opened)
     if rounded:
         out = (Round.apply(out * 128) * (1 / 128)).clamp(-1, LARGEST)
     return out, hidden[:, -1].detach()
@@ -112,12 +129,17 @@ class _Layer(torch.autograd.Function):
     """All of `gated_layer` on a CPU."""
 
     @staticmethod
-    def forward(ctx: Any, pre: Any, start: Any, rounded: Any) -> Any:
+    def forward(ctx: Any, pre: Any, start: Any, through: Any, rounded: Any) -> Any:
         pre, start = pre.contiguous(), start.contiguous()
+        ctx.highway = through is not None
+        through = through.contiguous() if ctx.highway else torch.empty(0, 0, 0)
         hidden = torch.empty(*pre.shape[:2], start.shape[1])
         out = torch.empty_like(hidden)
-        _forward(pre.detach().numpy(), start.numpy(), hidden.numpy(), out.numpy(), rounded)
-        ctx.save_for_backward(pre, start, hidden)
+        _forward(
+            pre.detach().numpy(), start.numpy(), through.detach().numpy(), hidden.numpy(),
+            out.numpy(), rounded,
+        )  # fmt: skip
+        ctx.save_for_backward(pre, start, through, hidden)
         ctx.rounded = rounded
         last = hidden[:, -1].clone()
         ctx.mark_non_differentiable(last)
@@ -125,17 +147,13 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        pre, start, hidden = ctx.saved_tensors
-        grad = torch.empty_like(pre)
+        pre, start, through, hidden = ctx.saved_tensors
+        grad, grad_through = torch.empty_like(pre), torch.empty_like(through)
         _backward(
-            pre.detach().numpy(),
-            start.numpy(),
-            hidden.numpy(),
-            grads[0].contiguous().numpy(),
-            grad.numpy(),
-            ctx.rounded,
-        )
-        return grad, None, None
+            pre.detach().numpy(), start.numpy(), through.detach().numpy(), hidden.numpy(),
+            grads[0].contiguous().numpy(), grad.numpy(), grad_through.numpy(), ctx.rounded,
+        )  # fmt: skip
+        return grad, None, grad_through if ctx.highway else None, None
 
 
 _jit = njit(cache=True, fastmath=True, inline="always")
@@ -163,7 +181,7 @@ def _rounded(value: Any) -> Any:
 
 
 @njit(parallel=True, cache=True, fastmath=True)
-def _forward(pre: Any, start: Any, hidden: Any, out: Any, rounded: Any) -> None:
+def _forward(pre: Any, start: Any, through: Any, hidden: Any, out: Any, rounded: Any) -> None:
     n_rows, n_steps, n_units = hidden.shape
     opens = pre.shape[2] == 3 * n_units
     for row in prange(n_rows):
@@ -183,17 +201,26 @@ def _forward(pre: Any, start: Any, hidden: Any, out: Any, rounded: Any) -> None:
                 gates = pre[row, step, 2 * n_units :]
                 for unit in range(n_units):
                     left[unit] *= _gate_of(gates[unit])
+                if len(through) > 0:
+                    came = through[row, step]
+                    for unit in range(n_units):
+                        left[unit] += came[unit] * (np.float32(1) - _gate_of(gates[unit]))
             if rounded:
                 for unit in range(n_units):
                     left[unit] = min(_rounded(left[unit]), np.float32(LARGEST))
 
 
 @njit(parallel=True, cache=True, fastmath=True)
-def _backward(pre: Any, start: Any, hidden: Any, grad_out: Any, grad: Any, rounded: Any) -> None:
+def _backward(
+    pre: Any, start: Any, through: Any, hidden: Any, grad_out: Any, grad: Any, grad_through: Any,
+    rounded: Any,
+) -> None:  # fmt: skip
     n_rows, n_steps, n_units = hidden.shape
     opens = pre.shape[2] == 3 * n_units
+    highway = len(through) > 0
     for row in prange(n_rows):
         carried = np.zeros(n_units, np.float32)
+        came = np.zeros(n_units, np.float32)
         arriving = np.empty(n_units, np.float32)
         for step in range(n_steps - 1, -1, -1):
             keep = pre[row, step, :n_units]
@@ -206,11 +233,17 @@ def _backward(pre: Any, start: Any, hidden: Any, grad_out: Any, grad: Any, round
             if opens:
                 gates = pre[row, step, 2 * n_units :]
                 grad_gates = grad[row, step, 2 * n_units :]
+                if highway:
+                    came[:] = through[row, step]
                 for unit in range(n_units):
                     gate = _gate_of(gates[unit])
-                    if rounded and _rounded(state[unit] * gate) > np.float32(LARGEST):
+                    out = state[unit] * gate + came[unit] * (np.float32(1) - gate)
+                    if rounded and _rounded(out) > np.float32(LARGEST):
                         arriving[unit] = np.float32(0)
-                    grad_gates[unit] = arriving[unit] * state[unit] * _gate_slope(gates[unit])
+                    more = state[unit] - came[unit]
+                    grad_gates[unit] = arriving[unit] * more * _gate_slope(gates[unit])
+                    if highway:
+                        grad_through[row, step, unit] = arriving[unit] * (np.float32(1) - gate)
                     arriving[unit] *= gate
             elif rounded:
                 for unit in range(n_units):

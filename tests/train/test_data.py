@@ -11,6 +11,7 @@ import pytest
 
 import lmarc
 from lmarc.errors import ModelError
+from lmarc.train import data
 from lmarc.train.data import _LITTLE_SPLIT, PARTS, Document, documents, gather
 from tests import tiny
 
@@ -61,6 +62,17 @@ def test_an_archive_gives_its_files(tmp_path: Path) -> None:
         writer.add_bytes("folder/a", b"first")
         writer.add_bytes("b", b"second")
     assert texts(path) == [("x", "folder/a", b"first"), ("x", "b", b"second")]
+
+
+def test_an_archive_of_many_files_gives_them_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_RUN", 1000)
+    written = [(f"{n:03}", tiny.prose(n, 10 + 7 * n)) for n in range(100)]
+    with lmarc.Writer(str(tmp_path / "x.lmarc"), preset="fast", chunk_size=4096) as writer:
+        for name, text in written:
+            writer.add_bytes(name, text)
+    assert [(name, text) for _, name, text in texts(tmp_path / "x.lmarc")] == written
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:

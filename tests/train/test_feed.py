@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lmarc.codec import vectors
+from lmarc.codec.multiscale import model_steps as multiscale_steps
 from lmarc.codec.neural import mixture_freqs
 from lmarc.codec.ngram import choose_profile
 from lmarc.errors import ModelError
+from lmarc.model.multiscale import MultiscaleModel
 from lmarc.train.feed import CHUNK, Batch, ByteSource, Feed
 
 TEXTS = {"a": vectors.prose("a", 3 * CHUNK), "b": vectors.records("b", CHUNK)}
@@ -112,3 +115,33 @@ def test_domains_shorter_than_a_batch_are_left_out_and_missed_where_there_are_no
         assert batch.text.shape == (2, 512)
         with pytest.raises(ModelError, match="no domain has 512 steps"):
             Feed(executor, ByteSource(vectors.small_model()), {"short": b"too short"}, 2, 512)
+
+
+def test_a_blend_is_corrected_where_the_mixture_is_seen() -> None:
+    content = vectors.prose("blended", 3000)
+    model = vectors.small_model()
+    lanes = vectors.small_lanes()
+    blend = MultiscaleModel(lanes.arrays, model, lanes.lanes)
+    freqs = ByteSource(model, blend).freqs(content)
+    assert freqs.shape == (3000, 4, 16)
+    assert (freqs[:, :2] == ByteSource(model).freqs(content)).all()
+    steps = multiscale_steps(blend, content, choose_profile(model, content)).reshape(-1, 2)
+    text = np.frombuffer(content, np.uint8)
+    symbols = np.stack([text >> 4, text & 15], 1)[..., None].astype(np.int64)
+    coded = np.take_along_axis(freqs[:, 2:], symbols, 2)[..., 0]
+    assert (coded == steps & 0xFFFF).all()
+
+
+def test_other_domains_have_a_mixture_of_their_own() -> None:
+    class Flat(ByteSource):
+        def freqs(self, content: bytes) -> npt.NDArray[np.uint16]:
+            return np.full((len(content), 2, 16), 4096, np.uint16)
+
+    model = vectors.small_model()
+    with ThreadPoolExecutor(1) as executor:
+        others = {"b": Flat(model)}
+        feed = Feed(executor, ByteSource(model), TEXTS, 8, 8192, others=others)
+        (batch,) = islice(feed, 1)
+    flat = (batch.freqs == 4096).all((1, 2, 3))
+    assert flat.tolist() == [name == "b" for name in batch.domains]
+    assert 0 < flat.sum() < 8

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from lmarc.train import scan
 from lmarc.train.scan import gated_layer
+
+# Triton looks at it once, when it is imported.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -16,13 +21,20 @@ def squash(value: torch.Tensor) -> torch.Tensor:
     return y * (2 - y.abs())
 
 
-def loop(pre: torch.Tensor, start: torch.Tensor, rounded: bool) -> Pair:
+def loop(
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor | None, rounded: bool
+) -> Pair:
     hidden, out = start, []
     keep, new, *gate = pre.chunk(pre.shape[2] // start.shape[1], -1)
     for step in range(pre.shape[1]):
         a = 0.5 + squash(keep[:, step] / 4) / 2
         hidden = a * hidden + (1 - a) * squash(new[:, step] / 2)
-        left = hidden * (0.5 + squash(gate[0][:, step] / 4) / 2) if gate else hidden
+        left = hidden
+        if gate:
+            opened = 0.5 + squash(gate[0][:, step] / 4) / 2
+            left = hidden * opened
+            if through is not None:
+                left = left + through[:, step] * (1 - opened)
         if rounded:
             whole = torch.floor(left.detach() * 128 + 0.5) / 128
             left = (left + (whole - left).detach()).clamp(-1, 127 / 128)
@@ -30,24 +42,44 @@ def loop(pre: torch.Tensor, start: torch.Tensor, rounded: bool) -> Pair:
     return torch.stack(out, 1), hidden.detach()
 
 
-def fused(pre: torch.Tensor, start: torch.Tensor, rounded: bool) -> Pair:
-    return gated_layer(pre, start, rounded=rounded)
+def fused(
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor | None, rounded: bool
+) -> Pair:
+    return gated_layer(pre, start, through, rounded=rounded)
 
 
-@pytest.mark.parametrize("function", ["fused", "composed"])
+def in_triton(
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor | None, rounded: bool
+) -> Pair:
+    """The kernels of CUDA, in Triton's interpreter."""
+    out, last = pytest.importorskip("lmarc.train.scan_triton").Layer.apply(
+        pre, start, through, rounded
+    )
+    return out, last
+
+
+FUNCTIONS = {"fused": fused, "composed": scan._composed, "triton": in_triton}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("rounded", [True, False])
-@pytest.mark.parametrize("parts", [2, 3])
-def test_values_and_gradients_are_those_of_a_loop(parts: int, rounded: bool, function: str) -> None:
+@pytest.mark.parametrize(("parts", "highway"), [(2, False), (3, False), (3, True)])
+def test_values_and_gradients_are_those_of_a_loop(
+    parts: int, highway: bool, rounded: bool, function: str
+) -> None:
     torch.manual_seed(1)
     values, start = 3 * torch.randn(3, 7, parts * 5), torch.rand(3, 5) * 2 - 1
     values[0, :, 5:10] = 9  # reaches what int8 holds
+    came = torch.rand(3, 7, 5) * 2 - 1 if highway else None
     weight = torch.randn(3, 7, 5)
     results = []
-    for layer in (loop, fused if function == "fused" else scan._composed):
+    for layer in (loop, FUNCTIONS[function]):
         pre = values.clone().requires_grad_()
-        out, last = layer(pre, start, rounded)
+        through = None if came is None else came.clone().requires_grad_()
+        out, last = layer(pre, start, through, rounded)
         (out * weight).sum().backward()
         assert pre.grad is not None
-        results.append((out.detach(), last, pre.grad))
+        grads = [pre.grad] if through is None else [pre.grad, through.grad]
+        results.append((out.detach(), last, *grads))
     for plain, found in zip(*results, strict=True):
         torch.testing.assert_close(plain, found)

@@ -1,0 +1,199 @@
+"""A gated linear recurrence over time on CUDA: `scan.gated_layer` in two kernels.
+
+A program walks along the time of one row with a block of its units, state in registers, and asks
+for the numbers of the next step before it needs them. So memory is read and written once each way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+
+__all__ = ["Layer"]
+
+BLOCK = 32  # units of a program
+
+
+@triton.jit
+def _squash(value):
+    y = tl.minimum(tl.maximum(value, -1.0), 1.0)
+    return y * (2.0 - tl.abs(y))
+
+
+@triton.jit
+def _gate(value):
+    return 0.5 + 0.5 * _squash(value * 0.25)
+
+
+@triton.jit
+def _slope(value):
+    """The gate's."""
+    return 0.25 * (1.0 - tl.abs(tl.minimum(tl.maximum(value * 0.25, -1.0), 1.0)))
+
+
+@triton.jit
+def _whole(value):
+    """Round to a multiple of 2**-7."""
+    return tl.floor(value * 128.0 + 0.5) * 0.0078125
+
+
+@triton.jit
+def _forward(
+    pre, start, through, hidden, out, n_steps, n_units,
+    parts: tl.constexpr, highway: tl.constexpr, rounded: tl.constexpr, size: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    units = tl.program_id(1) * size + tl.arange(0, size)
+    inside = units < n_units
+    state = tl.load(start + row * n_units + units, inside, 0.0)
+    pre += row * n_steps * parts * n_units + units
+    at = row * n_steps * n_units + units
+    keep = tl.load(pre, inside, 0.0)
+    new = tl.load(pre + n_units, inside, 0.0)
+    gate = keep
+    came = keep
+    if parts == 3:
+        gate = tl.load(pre + 2 * n_units, inside, 0.0)
+    if highway:
+        came = tl.load(through + at, inside, 0.0)
+    for step in range(n_steps):
+        pre += parts * n_units
+        ahead = inside & (units * 0 + step + 1 < n_steps)
+        next_keep = tl.load(pre, ahead, 0.0)
+        next_new = tl.load(pre + n_units, ahead, 0.0)
+        next_gate = next_keep
+        next_came = next_keep
+        if parts == 3:
+            next_gate = tl.load(pre + 2 * n_units, ahead, 0.0)
+        if highway:
+            next_came = tl.load(through + at + n_units, ahead, 0.0)
+        value = _squash(new * 0.5)
+        state = value + _gate(keep) * (state - value)
+        left = state
+        if parts == 3:
+            opened = _gate(gate)
+            left = state * opened
+            if highway:
+                left += came * (1.0 - opened)
+        if rounded:
+            left = tl.minimum(_whole(left), 0.9921875)
+        tl.store(hidden + at, state, inside)
+        tl.store(out + at, left, inside)
+        at += n_units
+        keep, new, gate, came = next_keep, next_new, next_gate, next_came
+
+
+@triton.jit
+def _backward(
+    pre, start, through, hidden, grad_out, grad, grad_through,
+    n_steps, n_units,
+    parts: tl.constexpr, highway: tl.constexpr, rounded: tl.constexpr, size: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    units = tl.program_id(1) * size + tl.arange(0, size)
+    inside = units < n_units
+    first = tl.load(start + row * n_units + units, inside, 0.0)
+    to = (row * n_steps + n_steps - 1) * parts * n_units + units
+    at = (row * n_steps + n_steps - 1) * n_units + units
+    carried = tl.zeros([size], tl.float32)
+    state = tl.load(hidden + at, inside, 0.0)
+    keep = tl.load(pre + to, inside, 0.0)
+    new = tl.load(pre + to + n_units, inside, 0.0)
+    arriving = tl.load(grad_out + at, inside, 0.0)
+    gate = keep
+    came = keep
+    if parts == 3:
+        gate = tl.load(pre + to + 2 * n_units, inside, 0.0)
+    if highway:
+        came = tl.load(through + at, inside, 0.0)
+    for step in range(n_steps):
+        is_first = units * 0 + step + 1 == n_steps
+        ahead = inside & (units * 0 + step + 1 < n_steps)
+        before = tl.load(hidden + at - n_units, ahead, 0.0)
+        before = tl.where(is_first, first, before)
+        next_to = to - parts * n_units
+        next_keep = tl.load(pre + next_to, ahead, 0.0)
+        next_new = tl.load(pre + next_to + n_units, ahead, 0.0)
+        next_arriving = tl.load(grad_out + at - n_units, ahead, 0.0)
+        next_gate = next_keep
+        next_came = next_keep
+        if parts == 3:
+            next_gate = tl.load(pre + next_to + 2 * n_units, ahead, 0.0)
+        if highway:
+            next_came = tl.load(through + at - n_units, ahead, 0.0)
+        if parts == 3:
+            opened = _gate(gate)
+            left = state * opened
+            more = state
+            if highway:
+                left += came * (1.0 - opened)
+                more = state - came
+            if rounded:
+                arriving = tl.where(_whole(left) > 0.9921875, 0.0, arriving)
+            tl.store(grad + to + 2 * n_units, arriving * more * _slope(gate), inside)
+            if highway:
+                tl.store(grad_through + at, arriving * (1.0 - opened), inside)
+            arriving = arriving * opened
+        elif rounded:
+            arriving = tl.where(_whole(state) > 0.9921875, 0.0, arriving)
+        a = _gate(keep)
+        y = tl.minimum(tl.maximum(new * 0.5, -1.0), 1.0)
+        value = y * (2.0 - tl.abs(y))
+        total = arriving + carried
+        tl.store(grad + to, total * (before - value) * _slope(keep), inside)
+        tl.store(grad + to + n_units, total * (1.0 - a) * (1.0 - tl.abs(y)), inside)
+        carried = total * a
+        state, keep, new, gate, came = before, next_keep, next_new, next_gate, next_came
+        arriving = next_arriving
+        to = next_to
+        at -= n_units
+
+
+class Layer(torch.autograd.Function):
+    """All of `scan.gated_layer`."""
+
+    @staticmethod
+    def forward(ctx: Any, pre: Any, start: Any, through: Any, rounded: Any) -> Any:
+        """Return what leaves the layer, and its last state."""
+        pre, start = pre.contiguous(), start.contiguous()
+        ctx.highway = through is not None
+        through = through.contiguous() if ctx.highway else pre
+        rows, steps, _ = pre.shape
+        units = start.shape[1]
+        hidden = torch.empty(rows, steps, units, device=pre.device)
+        out = torch.empty_like(hidden)
+        ctx.options = {
+            "parts": pre.shape[2] // units, "highway": ctx.highway, "rounded": rounded,
+            "size": BLOCK, "num_warps": 1,
+        }  # fmt: skip
+        _forward[(rows, triton.cdiv(units, BLOCK))](
+            pre, start, through, hidden, out, steps, units, **ctx.options
+        )
+        ctx.save_for_backward(pre, start, through, hidden)
+        last = hidden[:, -1].clone()
+        ctx.mark_non_differentiable(last)
+        return out, last
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Return the gradients by `pre` and `through`."""
+        pre, start, through, hidden = ctx.saved_tensors
+        rows, steps, units = hidden.shape
+        grad = torch.empty_like(pre)
+        grad_through = torch.empty_like(through) if ctx.highway else grad
+        _backward[(rows, triton.cdiv(units, BLOCK))](
+            pre,
+            start,
+            through,
+            hidden,
+            grads[0].contiguous(),
+            grad,
+            grad_through,
+            steps,
+            units,
+            **ctx.options,
+        )
+        return grad, None, grad_through if ctx.highway else None, None
