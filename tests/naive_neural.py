@@ -9,15 +9,19 @@ from lmarc.model.neural import NeuralModel, shapes
 from tools import reference_decoder
 
 
-def random_network(seed: int, n1: int, n2: int, exponents: int | None = None) -> NeuralModel:
+def random_network(
+    seed: int, n1: int, n2: int, exponents: int | None = None, layers: int = 2
+) -> NeuralModel:
     """Return a network of random numbers over the small n-gram model."""
     random = np.random.default_rng(seed)
     arrays = {}
-    for name, (dtype, shape) in shapes(n1, n2).items():
+    for name, (dtype, shape) in shapes(n1, n2, layers).items():
         kind = np.iinfo(np.dtype(dtype))
         numbers = random.integers(kind.min, int(kind.max) + 1, shape)
         if name.endswith("_exp"):
-            numbers = random.integers(0, 11, shape) if exponents is None else numbers * 0
+            numbers = random.integers(0, 11, shape)
+            if exponents is not None:
+                numbers[:] = exponents
         elif name == "join_rate":
             numbers = np.array([50])
         arrays[name] = numbers.astype(dtype)

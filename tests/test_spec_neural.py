@@ -32,6 +32,14 @@ def moved_of(sums: Any, state: Any, out: Any) -> None:
 
 
 @kernel
+def carried_of(units: Any, sums: Any, below: Any, out: Any) -> None:
+    """Write sixteen numbers that leave a later layer."""
+    gate = network._gate(load_i32(sums, 0))
+    found = network._carried(load_i32(units, 0), gate, load_i32(below, 0))
+    store_i32(out, 0, network._input(found))
+
+
+@kernel
 def join_of(joint: Any, freqs: Any, corrections: Any, half: Any, symbol: Any, out: Any) -> None:
     """Join, write the joint freqs, and learn."""
     neural._join(joint, load_i32(freqs, 0), load_i32(corrections, 0), half)
@@ -52,6 +60,18 @@ def test_states_move_as_on_the_page() -> None:
         assert reference_decoder.moved(*given) == moved
         assert reference_decoder.product_input(moved) == entering
         assert reference_decoder.correction(given[0]) == correction
+
+
+def test_what_leaves_later_layers_is_as_on_the_page() -> None:
+    (rows,) = tables(vectors("neural.md", "carried"))
+    numbers = [[int(cell) for cell in row] for row in rows]
+    units, sums, below = np.zeros((3, 16), np.int32)
+    for lane, row in enumerate(numbers):
+        units[lane], sums[lane], below[lane] = row[:3]
+    out = np.zeros(16, np.int32)
+    carried_of(units, sums, below, out)
+    for lane, (*given, leaving) in enumerate(numbers):
+        assert out[lane] == reference_decoder.carried(*given) == leaving
 
 
 def test_mixture_and_network_are_joined_as_on_the_page() -> None:

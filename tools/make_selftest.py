@@ -19,7 +19,7 @@ def table() -> str:
     for codec, names in EXPECTED.items():
         lines.append(f'    "{codec}": {{')
         lines += [f'        "{name}": "{digest_of(codec, name)}",' for name in names]
-        lines.append("    }")
+        lines.append("    },")
     return "\n".join([*lines, "}\n"])
 
 

@@ -254,11 +254,24 @@ def blend() -> str:
     return table(names, [(*case, reference_decoder.blend_step(*case)) for case in cases])
 
 
+def carried() -> str:
+    """Return what leaves later layers of a network."""
+    cases = (
+        (0, 0, 0), (32_767, 2**31 - 1, -128), (-32_768, 2**31 - 1, 127), (32_767, -(2**31), 127),
+        (-32_768, -(2**31), -128), (32_767, 0, 127), (-32_768, 0, -128), (20_000, 100_000, -77),
+        (-20_000, -100_000, 77), (12_345, 262_144, 1), (12_345, -262_144, -1), (-1, 7, 0),
+        (-129, -7, 0), (0, -131_072, 100), (0, 131_072, -100),
+    )  # fmt: skip
+    names = ("state_k[j]", "t[2 n2 + j]", "x[j]", "out_k[j]")
+    return table(names, [(*case, reference_decoder.carried(*case)) for case in cases])
+
+
 # Page -> what stands between its markers.
 VECTORS: dict[str, tuple[Callable[[], str], ...]] = {
     "entropy-coding.md": (rans,),
     "ngram.md": (keys, contexts, functions, mixture, rows, chunk),
     "model-file.md": (model,),
+    "neural.md": (carried,),
     "multiscale.md": (shapes, head, blend),
 }
 

@@ -127,6 +127,14 @@ def example() -> bytes:
     return archive(model, [(content, payload(model, 0, content))])
 
 
+def deep() -> bytes:
+    """A chunk of text, and a blend over a network of four layers."""
+    units = struct.pack("<2H", *neural_archives.DEEP_UNITS[:2])
+    model = multiscale_model(below=neural_archives.deep_model(), units=units)
+    content = EXAMPLE_TEXT * 3 + LINES
+    return archive(model, [(content, payload(model, 0, content))])
+
+
 def alone() -> bytes:
     """Chunks of two profiles, and a blend over an n-gram model alone."""
     model = multiscale_model(2, below=two_profiles())
@@ -199,6 +207,7 @@ CORRUPT, MODEL = "CorruptError", "ModelError"
 GOOD: dict[str, Callable[[], bytes]] = {
     "multiscale-example": example,
     "multiscale-alone": alone,
+    "multiscale-deep": deep,
     "multiscale-lanes": lanes,
     "multiscale-one-lane": one_lane,
 }

@@ -20,6 +20,7 @@ from tools.craft_ngram import (
 )
 from tools.reference_decoder import (
     ADAPTER_SECTIONS,
+    DEEP_SECTIONS,
     NEURAL_SECTIONS,
     Neural,
     model_files,
@@ -29,23 +30,27 @@ from tools.reference_decoder import (
 
 NEURAL = 4
 UNITS = (16, 32)
+DEEP_UNITS = (32, 16, 4)
 
 
-def example_sections() -> dict[str, bytes]:
+def example_sections(units: tuple[int, ...] = UNITS) -> dict[str, bytes]:
     """Return the sections of a small network, its weights drawn by SHAKE-128."""
-    n1, n2 = UNITS
-    outputs = 2 * n1 + 3 * n2 + 16
+    n1, n2, *more = units
+    layers = more[0] if more else 2
+    outputs, outs = 2 * n1 + 3 * n2 * (layers - 1) + 16, n2 * (layers - 1)
     known = {
         "card": b'{"name": "example"}',
         "ngram": example_model(),
-        "units": struct.pack("<2H", *UNITS),
+        "units": struct.pack(f"<{len(units)}H", *units),
         "join": struct.pack("<64i", *[65_536, 20_000] * 32),
         "join_rate": struct.pack("<i", 40),
     }
     sizes = {"last": 512 * outputs, "second_last": 1024 * n1, "low_bias": 512}
     rows = {"see": outputs, "inner": 3 * n2, "high": 16, "low": 256, "see_low": 16}
-    columns = {"see": 16, "inner": n1, "high": n2, "low": n2, "see_low": 16}
-    for name in NEURAL_SECTIONS:
+    columns = {"see": 16, "inner": n1, "high": outs, "low": outs, "see_low": 16}
+    rows["upper"], columns["upper"] = 3 * n2 * (layers - 2), n2
+    names = DEEP_SECTIONS if more else NEURAL_SECTIONS
+    for name in names:
         drawn = hashlib.shake_128(name.encode())
         if name in sizes:
             known[name] = drawn.digest(sizes[name])
@@ -53,12 +58,17 @@ def example_sections() -> dict[str, bytes]:
             known[name] = drawn.digest(rows[name] * columns[name])
         elif name.endswith("_exp"):
             known[name] = bytes(5 + byte % 6 for byte in drawn.digest(rows[name[:-4]]))
-    return {name: known[name] for name in NEURAL_SECTIONS}
+    return {name: known[name] for name in names}
 
 
 def neural_model(**changes: bytes) -> bytes:
     """Return the file of the example's network, with other sections."""
     return pack_model({**example_sections(), **changes}, kind=3)
+
+
+def deep_model(**changes: bytes) -> bytes:
+    """Return the file of a network of four layers, with other sections."""
+    return pack_model({**example_sections(DEEP_UNITS), **changes}, kind=3)
 
 
 def payload(model: bytes, profile: int, content: bytes) -> bytes:
@@ -117,6 +127,12 @@ def example() -> bytes:
     return archive(neural_model(), content, payload(neural_model(), 0, content))
 
 
+def deep() -> bytes:
+    """A chunk of text and a network of four layers."""
+    content = EXAMPLE_TEXT * 3 + bytes(range(256))
+    return archive(deep_model(), content, payload(deep_model(), 0, content))
+
+
 def example_adapter() -> bytes:
     """A chunk of text, and what differs from the network that comes with lmarc."""
     content = EXAMPLE_TEXT[:48] + bytes(range(0, 256, 16))
@@ -154,6 +170,7 @@ CORRUPT, MODEL = "CorruptError", "ModelError"
 
 GOOD: dict[str, Callable[[], bytes]] = {
     "neural-example": example,
+    "neural-deep": deep,
     "adapter-example": example_adapter,
 }
 
@@ -166,6 +183,19 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "neural-exponent": (MODEL, lambda: with_model(neural_model(high_exp=b"\x0b" * 16))),
     "neural-rate": (MODEL, lambda: with_model(neural_model(join_rate=struct.pack("<i", 4096)))),
     "neural-base": (MODEL, lambda: with_model(neural_model(ngram=b"no model of any kind"))),
+    "neural-layers-two": (
+        MODEL,
+        lambda: with_model(neural_model(units=struct.pack("<3H", *UNITS, 2))),
+    ),
+    "neural-layers-nine": (
+        MODEL,
+        lambda: with_model(deep_model(units=struct.pack("<3H", 32, 16, 9))),
+    ),
+    "neural-upper": (MODEL, lambda: with_model(deep_model(upper=bytes(3 * 16 * 16)))),
+    "neural-upper-missing": (
+        MODEL,
+        lambda: with_model(neural_model(units=struct.pack("<3H", *UNITS, 3))),
+    ),
     "adapter-base": ("ModelNotFoundError", lambda: with_adapter(base=bytes(32))),
     "adapter-base-ngram": (MODEL, lambda: with_adapter(base=ngram_digest())),
     "adapter-base-size": (MODEL, lambda: with_adapter(base=bytes(31))),

@@ -1281,6 +1281,9 @@ PRODUCTS = ["see", "inner", "high", "low", "see_low"]
 NEURAL_SECTIONS = ["card", "ngram", "units", "last", "second_last", "low_bias"]
 NEURAL_SECTIONS += [name + part for name in PRODUCTS for part in ("", "_exp")]
 NEURAL_SECTIONS += ["join", "join_rate"]
+# "Where L is 3 or more, the sections upper and upper_exp stand behind inner_exp"
+_at = NEURAL_SECTIONS.index("inner_exp") + 1
+DEEP_SECTIONS = [*NEURAL_SECTIONS[:_at], "upper", "upper_exp", *NEURAL_SECTIONS[_at:]]
 
 
 @dataclass(frozen=True)
@@ -1305,6 +1308,7 @@ class NeuralModel:
 
     base: bytes  # the file of its n-gram model
     units: tuple[int, int]
+    layers: int
     tables: dict[str, tuple[int, ...]]
     products: dict[str, Product]
 
@@ -1312,36 +1316,50 @@ class NeuralModel:
 @lru_cache(maxsize=2)
 def read_neural_model(data: bytes) -> NeuralModel:
     kind = unpack("8sHH", data, "Model_File_Header")[2]
-    sections = adapted(data) if kind == 7 else read_model_sections(data, 3, NEURAL_SECTIONS)
+    sections = adapted(data) if kind == 7 else read_neural_sections(data)
     base = sections["ngram"]
     check(len(base) != 32, "the n-gram model of a neural model is not inside it")
-    n1, n2 = unpack("HH", sections["units"], "units")
+    deep = "upper" in sections
+    n1, n2, *more = unpack("HHH" if deep else "HH", sections["units"], "units")
     # "each a multiple of 16, 16 to 4096"
     check(all(n % 16 == 0 and 16 <= n <= 4096 for n in (n1, n2)), f"units are {n1} and {n2}")
-    outputs = 2 * n1 + 3 * n2 + 16
-    sizes = {"units": 2, "last": 256 * outputs, "second_last": 512 * n1, "low_bias": 256}
+    # "and L from 3 to 8, where it is not 2"
+    check(all(3 <= layers <= 8 for layers in more), f"there are {more} layers")
+    layers = more[0] if more else 2
+    outputs, outs = 2 * n1 + 3 * n2 * (layers - 1) + 16, (layers - 1) * n2
+    sizes = {"last": 256 * outputs, "second_last": 512 * n1, "low_bias": 256}
     tables = {}
     for name, count in (sizes | {"join": 64, "join_rate": 1}).items():
-        code = "H" if name == "units" else "i" if "join" in name else "h"
+        code = "i" if "join" in name else "h"
         size = struct.calcsize(f"<{count}{code}")
         check(len(sections[name]) == size, f"section {name} has {len(sections[name])} bytes")
         tables[name] = struct.unpack(f"<{count}{code}", sections[name])
     check(0 <= tables["join_rate"][0] <= 4095, "section join_rate")
-    shapes = {"see": (outputs, 16), "inner": (3 * n2, n1), "high": (16, n2), "low": (256, n2)}
+    shapes = {"see": (outputs, 16), "inner": (3 * n2, n1), "high": (16, outs), "low": (256, outs)}
+    shapes |= {"see_low": (16, 16)} | ({"upper": (3 * n2 * (layers - 2), n2)} if deep else {})
     products = {}
-    for name, (rows, columns) in (shapes | {"see_low": (16, 16)}).items():
+    for name, (rows, columns) in shapes.items():
         exponents = sections[f"{name}_exp"]
         check(len(sections[name]) == rows * columns, f"section {name}")
         check(len(exponents) == rows and max(exponents) <= 10, f"section {name}_exp")
         weights = struct.iter_unpack(f"<{columns}b", sections[name])
         products[name] = Product(list(weights), exponents)
-    return NeuralModel(base, (n1, n2), tables, products)
+    return NeuralModel(base, (n1, n2), layers, tables, products)
+
+
+def read_neural_sections(data: bytes) -> dict[str, bytes]:
+    """Return the sections of a model of kind 3, whatever its layers."""
+    count = unpack("8sHHI", data, "Model_File_Header")[3]
+    deep = count == len(DEEP_SECTIONS)
+    return read_model_sections(data, 3, DEEP_SECTIONS if deep else NEURAL_SECTIONS)
 
 
 # -------------------- model-file.md 6.1 Adapters (kind 7)
 
 TYPES = {"last": "h", "second_last": "h", "low_bias": "h"} | dict.fromkeys(PRODUCTS, "b")
 ADAPTER_SECTIONS = ["card", "base", "ngram", "shifts", *TYPES, "join", "join_rate"]
+_at = ADAPTER_SECTIONS.index("inner") + 1
+DEEP_ADAPTER_SECTIONS = [*ADAPTER_SECTIONS[:_at], "upper", *ADAPTER_SECTIONS[_at:]]
 
 
 def model_files() -> Iterator[Path]:
@@ -1363,12 +1381,16 @@ def found_model(digest: bytes) -> bytes:
 
 def adapted(data: bytes) -> dict[str, bytes]:
     """Return the sections of the model that an adapter stands for."""
-    sections = read_model_sections(data, 7, ADAPTER_SECTIONS)
+    count = unpack("8sHHI", data, "Model_File_Header")[3]
+    deep = count == len(DEEP_ADAPTER_SECTIONS)
+    sections = read_model_sections(data, 7, DEEP_ADAPTER_SECTIONS if deep else ADAPTER_SECTIONS)
     check(len(sections["base"]) == 32, "section base")
-    found = read_model_sections(found_model(sections["base"]), 3, NEURAL_SECTIONS)
+    found = read_neural_sections(found_model(sections["base"]))
+    check(deep == ("upper" in found), "the layers of an adapter are not those of its base")
     check(len(sections["shifts"]) == 3 and max(sections["shifts"]) <= 15, "section shifts")
-    shifts = [*sections["shifts"], 0, 0, 0, 0, 0]
-    for (name, code), shift in zip(TYPES.items(), shifts, strict=True):
+    shifts = dict(zip(TYPES, sections["shifts"], strict=False))
+    for name, code in (TYPES | ({"upper": "b"} if deep else {})).items():
+        shift = shifts.get(name, 0)
         width = 8 * struct.calcsize(code)
         numbers = struct.unpack(f"<{8 * len(found[name]) // width}{code}", found[name])
         differences = struct.unpack(f"<{len(sections[name])}b", sections[name])
@@ -1411,40 +1433,66 @@ def correction(total: int) -> int:
     return min(max(wrap(total) >> 7, -8191), 8191)
 
 
+def opened(state: int, total: int) -> int:
+    """Return what leaves the second layer: section 4.3."""
+    return product_input(state * gate(total) + 16_384 >> 15)
+
+
+def carried(state: int, total: int, x: int) -> int:
+    """Return what leaves a later layer: section 4.4."""
+    g = gate(total)
+    return product_input(state * g + 256 * x * (32_767 - g) + 16_384 >> 15)
+
+
 class Network:
     """The byte network of a chunk."""
 
     def __init__(self, model: NeuralModel) -> None:
         self.model = model
         n1, n2 = model.units
-        self.first, self.second = [0] * n1, [0] * n2
-        self.out: Numbers = []
+        # States of all layers, the first one's first.
+        self.states = [[0] * n1, *([0] * n2 for _ in range(model.layers - 1))]
+        self.outs: Numbers = []  # out_2, out_3, ..., out_L, one after the other
 
     def high(self, last: int, freqs: Numbers) -> Numbers:
         """Take in a byte's past; return the corrections of its high symbol: section 4."""
         model, (n1, n2) = self.model, self.model.units
-        n = 2 * n1 + 3 * n2 + 16
+        n = len(model.products["see"].rows)
         before = model.tables["last"][n * (last & 0xFF) :][:n]
         earlier = model.tables["second_last"][2 * n1 * (last >> 8 & 0xFF) :][: 2 * n1]
         seen = model.products["see"].sums([freq >> 9 for freq in freqs], 0, n)
         sums = [64 * x + y for x, y in zip(before, seen, strict=True)]
         sums[: 2 * n1] = [s + 64 * x for s, x in zip(sums, earlier, strict=False)]
         sums = [wrap(s) for s in sums]
-        self.first = [moved(sums[i], sums[n1 + i], self.first[i]) for i in range(n1)]
-        inputs = [product_input(state) for state in self.first]
-        inner = model.products["inner"].sums(inputs, 0, 3 * n2)
-        keep = [wrap(s + x) for s, x in zip(sums[2 * n1 :], inner, strict=False)]
-        self.second = [moved(keep[i], keep[n2 + i], self.second[i]) for i in range(n2)]
-        self.out = [
-            product_input(self.second[i] * gate(keep[2 * n2 + i]) + 16_384 >> 15) for i in range(n2)
-        ]
-        last_sums = zip(sums[-16:], model.products["high"].sums(self.out, 0, 16), strict=True)
+        first = self.states[0]
+        self.states[0] = [moved(sums[i], sums[n1 + i], first[i]) for i in range(n1)]
+        x = [product_input(state) for state in self.states[0]]
+        self.outs = []
+        for k in range(2, model.layers + 1):
+            name, skipped = ("inner", 0) if k == 2 else ("upper", 3 * n2 * (k - 3))
+            entering = model.products[name].sums(x, skipped, 3 * n2)
+            own = sums[2 * n1 + 3 * n2 * (k - 2) :]
+            t = [wrap(s + y) for s, y in zip(own, entering, strict=False)]
+            state = self.states[k - 1]
+            state = [moved(t[j], t[n2 + j], state[j]) for j in range(n2)]
+            self.states[k - 1] = state
+            if k == 2:
+                x = [opened(state[j], t[2 * n2 + j]) for j in range(n2)]
+            else:
+                x = [carried(state[j], t[2 * n2 + j], x[j]) for j in range(n2)]
+            self.outs += x
+        last_sums = zip(sums[-16:], model.products["high"].sums(self.outs, 0, 16), strict=True)
         return [correction(s + x) for s, x in last_sums]
 
+    @property
+    def out(self) -> Numbers:
+        """What leaves the last layer."""
+        return self.outs[-self.model.units[1] :]
+
     def low(self, high: int, freqs: Numbers) -> Numbers:
-        """Return the corrections of the low symbol: section 4.5."""
+        """Return the corrections of the low symbol: section 4.6."""
         products = self.model.products
-        own = products["low"].sums(self.out, 16 * high, 16)
+        own = products["low"].sums(self.outs, 16 * high, 16)
         seen = products["see_low"].sums([freq >> 9 for freq in freqs], 0, 16)
         bias = self.model.tables["low_bias"][16 * high : 16 * high + 16]
         return [correction(64 * b + x + y) for b, x, y in zip(bias, own, seen, strict=True)]

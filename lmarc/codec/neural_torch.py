@@ -7,6 +7,7 @@ An encoder goes along time, products of many bytes at once; a decoder goes along
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,14 +16,13 @@ import torch
 
 from lmarc.codec.torch_products import Products, wrap
 from lmarc.kernels import lanes, multiscale_lanes, neural
-from lmarc.model.neural import NeuralModel
+from lmarc.model.neural import UPPER, NeuralModel, products_of
 
 __all__ = ["State", "TorchNetwork", "decode", "decode_blended", "scores_of"]
 
 Array = npt.NDArray[Any]
 
 ALONG: Final = 2048  # bytes of a chunk whose products are taken together
-_PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
 _TABLES: Final = ("last", "second_last", "low_bias")
 MAX_LOGIT: Final = 8191
 
@@ -31,7 +31,10 @@ class State(NamedTuple):
     """What the layers remember: int64, (rows, units) each."""
 
     first: torch.Tensor
-    second: torch.Tensor
+    later: tuple[torch.Tensor, ...]
+
+
+Move = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def _squash(total: torch.Tensor, shift: int) -> torch.Tensor:
@@ -51,6 +54,17 @@ def _correction(total: torch.Tensor) -> torch.Tensor:
     return (total >> 7).clamp(-MAX_LOGIT, MAX_LOGIT)
 
 
+def _opened(units: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+    """Return what leaves the second layer: section 4.3."""
+    return _input((units * _gate(total) + 16384) >> 15)
+
+
+def _carried(units: torch.Tensor, total: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+    """Return what leaves a later layer: section 4.4."""
+    gate = _gate(total)
+    return _input((units * gate + 256 * below * (32767 - gate) + 16384) >> 15)
+
+
 class TorchNetwork(Products):
     """A model's network on a device.
 
@@ -63,17 +77,27 @@ class TorchNetwork(Products):
 
     def __init__(self, model: NeuralModel, device: str) -> None:
         arrays = model.arrays
-        matrices = {name: (arrays[name], arrays[f"{name}_exp"]) for name in _PRODUCTS}
+        matrices: dict[Hashable, tuple[Array, Array]] = {
+            name: (arrays[name], arrays[f"{name}_exp"])
+            for name in products_of(model.layers)
+            if name != UPPER
+        }
+        # Products into later layers by their numbers, from 3 on.
+        matrices |= {
+            (UPPER, number): (arrays[UPPER][number - 3], arrays[f"{UPPER}_exp"][number - 3])
+            for number in range(3, model.layers + 1)
+        }
         super().__init__(device, matrices)
-        self.units = model.units
+        self.units, self.layers = model.units, model.layers
         self._tables = {name: 64 * self.tensor(arrays[name].astype(np.int64)) for name in _TABLES}
 
     def start(self, rows: int) -> State:
         """Return the state before the first byte of some chunks."""
-        first, second = (
-            torch.zeros(rows, units, dtype=torch.int64, device=self.device) for units in self.units
+        first, *later = (
+            torch.zeros(rows, units, dtype=torch.int64, device=self.device)
+            for units in (self.units[0], *[self.units[1]] * (self.layers - 1))
         )
-        return State(first, second)
+        return State(first, tuple(later))
 
     def _sums(self, before: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Section 4.1, before it is wrapped: int64, (rows, N)."""
@@ -81,8 +105,28 @@ class TorchNetwork(Products):
         sums[:, : 2 * self.units[0]] += self._tables["second_last"][before[:, 1]]
         return sums
 
-    def _high(self, sums: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        return _correction(wrap(sums[:, -16:] + self.product("high", out)))
+    def _high(self, sums: torch.Tensor, outs: torch.Tensor) -> torch.Tensor:
+        return _correction(wrap(sums[:, -16:] + self.product("high", outs)))
+
+    def _layers(self, sums: torch.Tensor, state: State, move: Move) -> tuple[torch.Tensor, State]:
+        """Sections 4.2 to 4.4: return the outs, (rows, (L - 1) n2), and the state.
+
+        `move` takes the sums of keep and new and a state, and returns the units of all rows and
+        the last state.
+        """
+        n1, n2 = self.units
+        units, first = move(wrap(sums[:, : 2 * n1]), state.first)
+        entering, outs, later = _input(units), [], []
+        for number in range(2, self.layers + 1):
+            at = 2 * n1 + 3 * n2 * (number - 2)
+            key = "inner" if number == 2 else (UPPER, number)
+            own = wrap(sums[:, at : at + 3 * n2] + self.product(key, entering))
+            units, last = move(own[:, : 2 * n2], state.later[number - 2])
+            total = own[:, 2 * n2 :]
+            entering = _opened(units, total) if number == 2 else _carried(units, total, entering)
+            outs.append(entering)
+            later.append(last)
+        return torch.cat(outs, 1), State(first, tuple(later))
 
     def step(
         self, before: torch.Tensor, seen: torch.Tensor, state: State
@@ -100,24 +144,18 @@ class TorchNetwork(Products):
         -------
         corrections : int64, (rows, 16)
             For the high nibbles.
-        out : int64, (rows, n2)
-            What `low` takes.
+        outs : int64, (rows, (L - 1) n2)
+            What `low` takes: that of the second layer to that of the last.
         state : State
         """
-        n1, n2 = self.units
         sums = self._sums(before, seen)
-        gates, values = self._first_parts(wrap(sums[:, : 2 * n1]))
-        first = (gates * state.first + values) >> 15
-        inner = wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self.product("inner", _input(first)))
-        gates, values = self._first_parts(inner[:, : 2 * n2])
-        second = (gates * state.second + values) >> 15
-        out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
-        return self._high(sums, out), out, State(first, second)
+        outs, state = self._layers(sums, state, self._move)
+        return self._high(sums, outs), outs, state
 
-    def low(self, out: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor) -> torch.Tensor:
+    def low(self, outs: torch.Tensor, seen: torch.Tensor, highs: torch.Tensor) -> torch.Tensor:
         """Return the corrections for low nibbles: int64, (rows, 16)."""
         places = 16 * highs[:, None] + torch.arange(16, device=self.device)
-        sums = self._tables["low_bias"][highs] + self.product("low", out).gather(1, places)
+        sums = self._tables["low_bias"][highs] + self.product("low", outs).gather(1, places)
         return _correction(wrap(sums + self.product("see_low", seen)))
 
     def along(
@@ -136,18 +174,23 @@ class TorchNetwork(Products):
         Returns
         -------
         corrections : int64, (T, 2, 16)
-        out : int64, (T, n2)
-            What leaves the second layer.
+        outs : int64, (T, (L - 1) n2)
+            What leaves the layers from the second on.
         state : State
         """
-        n1, n2 = self.units
         sums = self._sums(before, seen[:, 0])
-        first, last_1 = self._recur(wrap(sums[:, : 2 * n1]), state.first)
-        inner = wrap(sums[:, 2 * n1 : 2 * n1 + 3 * n2] + self.product("inner", _input(first)))
-        second, last_2 = self._recur(inner[:, : 2 * n2], state.second)
-        out = _input((second * _gate(inner[:, 2 * n2 :]) + 16384) >> 15)
-        both = torch.stack([self._high(sums, out), self.low(out, seen[:, 1], highs)], 1)
-        return both, out, State(last_1, last_2)
+        outs, state = self._layers(sums, state, self._recur)
+        both = torch.stack([self._high(sums, outs), self.low(outs, seen[:, 1], highs)], 1)
+        return both, outs, state
+
+    def _move(self, sums: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gates, values = self._first_parts(sums)
+        moved = (gates * state + values) >> 15
+        return moved, moved
+
+    def last(self, outs: torch.Tensor) -> torch.Tensor:
+        """Return what leaves the last layer, of what leaves all from the second on."""
+        return outs[:, -self.units[1] :]
 
     def _first_parts(self, sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gates, and what is added to them times the state before it is shifted."""
@@ -166,7 +209,7 @@ class TorchNetwork(Products):
 
 
 def scores_of(network: TorchNetwork, content: bytes, freqs: Array) -> tuple[Array, Array]:
-    """Return the corrections of a whole chunk, and what leaves the second layer.
+    """Return the corrections of a whole chunk, and what leaves the last layer.
 
     Parameters
     ----------
@@ -193,7 +236,7 @@ def scores_of(network: TorchNetwork, content: bytes, freqs: Array) -> tuple[Arra
             past, seen, highs = (torch.from_numpy(part).to(network.device) for part in given)
             both, out, state = network.along(past, seen, highs, state)
             found.append(both.to(torch.int32).cpu().numpy())
-            outs.append(out.to(torch.int16).cpu().numpy())
+            outs.append(network.last(out).to(torch.int16).cpu().numpy())
     if not found:
         return np.zeros((0, 2, 16), np.int32), np.zeros((0, network.units[1]), np.int16)
     return np.concatenate(found), np.concatenate(outs)
@@ -239,7 +282,7 @@ class _Walk:
         count = len(given.coders)
         self._network, self._given = network, given
         self._state = network.start(count)
-        self._out = torch.zeros(0)
+        self._outs = torch.zeros(0)
         self.before, self.highs = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
         self.freqs = np.zeros(16 * count, np.int32)
 
@@ -252,18 +295,19 @@ class _Walk:
     def high(self, position: int, bits: int) -> Array:
         """Return the corrections of the high nibbles: int32, (lanes * 16,)."""
         lanes.look(self._given, self.before, self.freqs, position, bits)
-        corrections, self._out, self._state = self._network.step(
+        corrections, self._outs, self._state = self._network.step(
             self._tensor(self.before).reshape(-1, 2), self._seen(), self._state
         )
         return _flat(corrections)
 
     def low(self) -> Array:
         """Return those of the low ones: int32, (lanes * 16,)."""
-        return _flat(self._network.low(self._out, self._seen(), self._tensor(self.highs)))
+        return _flat(self._network.low(self._outs, self._seen(), self._tensor(self.highs)))
 
     def pairs(self) -> Array:
-        """Return what leaves the second layer: int32, (lanes * n2 / 2,), pairs of int16."""
-        pairs: Array = self._out.to(torch.int16).cpu().numpy().reshape(-1).view(np.int32)
+        """Return what leaves the last layer: int32, (lanes * n2 / 2,), pairs of int16."""
+        last = self._network.last(self._outs).to(torch.int16).cpu().numpy()
+        pairs: Array = np.ascontiguousarray(last).reshape(-1).view(np.int32)
         return pairs
 
 

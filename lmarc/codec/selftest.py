@@ -19,11 +19,10 @@ __all__ = ["CODECS", "EXPECTED", "Outcome", "Warm", "digest_of", "ensure", "self
 
 CODECS: Final = ("ngram", "neural", "subword", "multiscale")
 _QUICK: Final = "prose-4095"
-_LANES: Final = " lanes"
 
 # Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
-# constants of format version 1: a coder that gives others is another codec. Names that end in
-# _LANES are coded with a blend that has lanes of its own.
+# constants of format version 1: a coder that gives others is another codec. What stands behind an
+# input's name is the model: a blend that has lanes of its own, or a network of more layers.
 EXPECTED: Final[dict[str, dict[str, str]]] = {
     "ngram": {
         "prose-1": "23fc3508ae0bb3fd4031ade513daa1e3",
@@ -41,6 +40,8 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "json-8192": "0d8ec2023d707491d58ecace43d74669",
         "chinese-8192": "a67db2a6f4200f71cc60fac9576da88f",
         "noise-8192": "4b471f7857805c9dcd455eee77248dbe",
+        "prose-4095 deep": "fe9de62eb7d78e2c3c0b6b65e78b56be",
+        "chinese-8192 deep": "a8872d7d5dcf8cfbd125441480fad7f6",
     },
     "subword": {
         "prose-4095": "b9e8185b8569ab1250e79985ed4f9f26",
@@ -56,6 +57,8 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "noise-8192": "a9ddbd05614c950f5563bdb684033c0b",
         "prose-4095 lanes": "340b7c3f2219e96d65f2b73e1228c945",
         "csv-8192 lanes": "22f5c0d6a0efec556aefa4264e838d5a",
+        "prose-4095 deep": "5b2403fa1ac645d4c2dcb6352e2334e1",
+        "csv-8192 deep": "cf1f39c7527aa0efcc8310398095ac2e",
     },
 }
 
@@ -96,17 +99,20 @@ def digest_of(codec: str, name: str) -> str:
     """
     from lmarc.codec import multiscale, neural, ngram, subword, vectors
 
-    content = vectors.content_of(name.removesuffix(_LANES))
-    blend = vectors.small_lanes if name.endswith(_LANES) else vectors.small_blend
-
+    text, _, variant = name.partition(" ")
+    content = vectors.content_of(text)
     payload: bytes
-    coder: Any
-    coder, model = {
-        "ngram": (ngram, vectors.small_model),
-        "neural": (neural, vectors.small_network),
-        "subword": (subword, vectors.small_subword),
-        "multiscale": (multiscale, blend),
-    }[codec]
+    coders: dict[str, tuple[Any, dict[str, Any]]] = {
+        "ngram": (ngram, {"": vectors.small_model}),
+        "neural": (neural, {"": vectors.small_network, "deep": vectors.deep_network}),
+        "subword": (subword, {"": vectors.small_subword}),
+        "multiscale": (
+            multiscale,
+            {"": vectors.small_blend, "lanes": vectors.small_lanes, "deep": vectors.deep_blend},
+        ),
+    }
+    coder, models = coders[codec]
+    model = models[variant]
     payload = coder.compress_with(model(), content)
     try:
         decoded = coder.decompress_with(model(), payload, len(content))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmarc.model.neural import MAX_EXPONENT
+from lmarc.model.transformer import MAX_EXPONENT
 
 __all__ = ["EXACT_INPUTS", "Products", "wrap"]
 

@@ -25,8 +25,8 @@ from lmarc.model.transformer import Sizes
 from lmarc.model.vocabulary import LEVELS, Vocabulary
 
 __all__ = [
-    "INPUTS", "chinese", "content_of", "noise", "prose", "records", "small_blend", "small_lanes",
-    "small_model", "small_network", "small_subword", "table",
+    "INPUTS", "chinese", "content_of", "deep_blend", "deep_network", "noise", "prose", "records",
+    "small_blend", "small_lanes", "small_model", "small_network", "small_subword", "table",
 ]  # fmt: skip
 
 _WORDS: Final = (
@@ -150,6 +150,12 @@ def small_network() -> NeuralModel:
 
 
 @cache
+def deep_network() -> NeuralModel:
+    """Return another of four layers."""
+    return NeuralModel(_drawn(shapes(32, 16, 4)), small_model())
+
+
+@cache
 def small_subword() -> SubwordModel:
     """Return a subword model of some 400 tokens, with rows for some words and two profiles."""
     pieces = [word + end for word in _WORDS for end in (b"", b" ")] + [b'": ', b"\xe7\x9a\x84"]
@@ -193,6 +199,12 @@ def _drawn(shapes: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
 def small_blend() -> MultiscaleModel:
     """Return a blend over `small_network`, some of its weights drawn by a hash."""
     return MultiscaleModel(_blend_arrays(BLEND_ARRAYS, N_SHAPES, 1), small_network())
+
+
+@cache
+def deep_blend() -> MultiscaleModel:
+    """Return one over `deep_network`."""
+    return MultiscaleModel(_blend_arrays(BLEND_ARRAYS, N_SHAPES, 1), deep_network())
 
 
 @cache

@@ -36,7 +36,14 @@ def enter(inputs: I16Array, rows: int, size: int, quads: I32Array, starts: I32Ar
             value = load_i16(inputs, at)
             store_bytes(quads, at >> 2, value)
             inputs_sum = inputs_sum + value
-        starts[row] = -128 * total(inputs_sum)
+        starts[row] = start(inputs_sum)
+
+
+@inlined
+def start(inputs: Vector) -> int:
+    """Where the sums of a row begin whose inputs, or sums of some of them, are these."""
+    begin: int = -128 * total(inputs)
+    return begin
 
 
 @inlined
@@ -47,9 +54,12 @@ def multiply(
     starts: I32Array,
     n_quads: int,
     sums: I32Array,
+    at: int,
+    stride: int,
     rows: int,
+    onto: int,
 ) -> None:
-    """Write `len(scales)` sums of each row.
+    """Write `len(scales)` sums of each row, or add to what is there.
 
     Eight sums at a time stay in registers: those of four rows and two blocks of outputs.
 
@@ -62,7 +72,10 @@ def multiply(
         As `enter` writes them.
     n_quads : int
         Inputs by four: an even number.
-    sums : int32, shape (rows * outputs,)
+    sums : int32
+        Those of a row begin at `at` and `stride` after the row before.
+    onto : int
+        1 to add, 0 to write: a constant, so that the other is not compiled.
     """
     n_outputs = len(scales)
     size = 32 * n_quads  # of sixteen outputs
@@ -88,15 +101,19 @@ def multiply(
                 d = dot_quads(weights, place, inputs, d)
                 d_2 = dot_quads(weights, place + size, inputs, d_2)
                 place, quad = place + 32, quad + 1
-            to = row * n_outputs + 16 * block
-            _store(sums, to, a * scale, a_2 * scale_2)
-            _store(sums, to + n_outputs, b * scale, b_2 * scale_2)
-            _store(sums, to + 2 * n_outputs, c * scale, c_2 * scale_2)
-            _store(sums, to + 3 * n_outputs, d * scale, d_2 * scale_2)
+            to = at + row * stride + 16 * block
+            _put(sums, to, a * scale, onto)
+            _put(sums, to + 16, a_2 * scale_2, onto)
+            _put(sums, to + stride, b * scale, onto)
+            _put(sums, to + stride + 16, b_2 * scale_2, onto)
+            _put(sums, to + 2 * stride, c * scale, onto)
+            _put(sums, to + 2 * stride + 16, c_2 * scale_2, onto)
+            _put(sums, to + 3 * stride, d * scale, onto)
+            _put(sums, to + 3 * stride + 16, d_2 * scale_2, onto)
     for row in range(rows):
-        at = row * n_outputs
+        to = at + row * stride
         for block in range(blocks if row < together else 0, n_outputs >> 4, 2):
-            # Two blocks share what is read of the inputs; the last may be looked at twice.
+            # Two blocks share what is read of the inputs; the last may be alone.
             other = min(block + 1, (n_outputs >> 4) - 1)
             place, place_2, quad = size * block, size * other, row * n_quads
             a, b, c, d = splat_at(starts, row), splat(0), splat_at(starts, row), splat(0)
@@ -108,11 +125,27 @@ def multiply(
                 b = dot_quads(weights, place + 32, inputs, b)
                 d = dot_quads(weights, place_2 + 32, inputs, d)
                 place, place_2, quad = place + 64, place_2 + 64, quad + 2
-            store_i32(sums, at + 16 * block, (a + b) * load_i32(scales, 16 * block))
-            store_i32(sums, at + 16 * other, (c + d) * load_i32(scales, 16 * other))
+            _put(sums, to + 16 * block, (a + b) * load_i32(scales, 16 * block), onto)
+            if other > block:
+                _put(sums, to + 16 * other, (c + d) * load_i32(scales, 16 * other), onto)
 
 
 @inlined
-def _store(sums: I32Array, at: int, first: Vector, second: Vector) -> None:
-    store_i32(sums, at, first)
-    store_i32(sums, at + 16, second)
+def product(
+    weights: I16Array, place: int, quads: I32Array, quad: int, n_quads: int, start: int
+) -> Vector:
+    """Sixteen outputs of one row, in four sums that do not wait for each other; not scaled."""
+    a, b, c, d = splat(start), splat(0), splat(0), splat(0)
+    for k in range(0, n_quads, 4):
+        a = dot_quads(weights, place + 32 * k, splat_at(quads, quad + k), a)
+        b = dot_quads(weights, place + 32 * k + 32, splat_at(quads, quad + k + 1), b)
+        c = dot_quads(weights, place + 32 * k + 64, splat_at(quads, quad + k + 2), c)
+        d = dot_quads(weights, place + 32 * k + 96, splat_at(quads, quad + k + 3), d)
+    return (a + b) + (c + d)
+
+
+@inlined
+def _put(sums: I32Array, at: int, value: Vector, onto: int) -> None:
+    if onto:
+        value = load_i32(sums, at) + value
+    store_i32(sums, at, value)

@@ -160,26 +160,26 @@ def model(
             seen = widen(load_words(freqs, 32 * row))
             blend_high(
                 tables, blend_weights, blend, seen, high(net, hidden, row), row,
-                hidden.second_pairs, pair, n_pairs, bits,
+                hidden.last_pairs, pair, n_pairs, bits,
             )  # fmt: skip
             steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
             blending.ask(tables, blend, row, 1 + (byte >> 4), bits)
             blending.learn(
                 tables, blend_weights, blend, byte >> 4, rate, 0,
-                hidden.second_pairs, pair, n_pairs,
+                hidden.last_pairs, pair, n_pairs,
             )  # fmt: skip
             seen = widen(load_words(freqs, 32 * row + 16))
             network.see(hidden, row, seen)
             blend_low(
                 tables, blend_weights, blend, seen, low(net, hidden, row, byte >> 4), byte >> 4,
-                row, hidden.second_pairs, pair, n_pairs, bits,
+                row, hidden.last_pairs, pair, n_pairs, bits,
             )  # fmt: skip
             steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
             if row + 1 < rows:
                 blending.ask(tables, blend, row + 1, 0, bits)
             blending.learn(
                 tables, blend_weights, blend, byte & 15, rate, 1 + (byte >> 4),
-                hidden.second_pairs, pair, n_pairs,
+                hidden.last_pairs, pair, n_pairs,
             )  # fmt: skip
         if start < trial <= start + rows:
             count = 2 * (start + rows)
@@ -216,7 +216,7 @@ def blend_along(
     corrections : int32, shape (size * 2 * 16,)
         The network's.
     pairs : int32, shape (size * n2 / 2,)
-        What leaves its second layer, pairs of int16.
+        What leaves its last layer, pairs of int16.
     """
     blending.start_chunk(blend)
     contexts.reset(cursor, fields)

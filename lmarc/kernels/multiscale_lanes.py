@@ -217,14 +217,14 @@ def decode(
                 pair = lane * n_pairs
                 freqs = _take_high(
                     given, blends, lane, position, multiscale.high(net, hidden, lane),
-                    hidden.second_pairs, pair, n_pairs, bits,
+                    hidden.last_pairs, pair, n_pairs, bits,
                 )  # fmt: skip
                 network.see(hidden, lane, freqs)
                 symbol = integer(lanes._state(given, lane).chosen[ngram.HIGH])
                 _take_low(
                     given, blends, lane, position,
                     multiscale.low(net, hidden, lane, symbol),
-                    hidden.second_pairs, pair, n_pairs, bits, match_shift,
+                    hidden.last_pairs, pair, n_pairs, bits, match_shift,
                 )  # fmt: skip
     lanes._end(given)
 
@@ -256,7 +256,7 @@ def take_high(
     corrections : int32, shape (lanes * 16,)
         The network's.
     pairs : int32, shape (lanes * n2 / 2,)
-        What leaves its second layer, pairs of int16.
+        What leaves its last layer, pairs of int16.
     freqs, highs
         As for `lanes.take_high`.
     """

@@ -1,4 +1,4 @@
-"""The byte network's step: two gated linear recurrences in int8 products and int16 states.
+"""The byte network's step: gated linear recurrences in int8 products and int16 states.
 
 spec/v1/neural.md, sections 4 and 5.  Weights are int8 with an exponent for each output; every sum
 is brought to units of 2**-17 and wraps at 32 bits.  States and gates are int16 in units of 2**-15,
@@ -7,6 +7,8 @@ what enters a product is int8 in units of 2**-7.
 A product of K inputs and M outputs reads its weights as [M / 16][K / 2][16][2]: sixteen outputs of
 two inputs are one vector, and whatever the processor, no sum is taken across lanes.  In memory
 weights are int16: a multiply-add of pairs then reads them as they are, which beats half the memory.
+Where the processor multiplies bytes (QUADS), they are bytes, [M / 16][K / 4][16][4], and
+`byte_products` takes their products.  Sums are the same integers.
 
 A step is taken by several *rows* at once, so that a weight is fetched once for all of them.  Rows
 are bytes that follow each other, where they are known (an encoder goes along time), or the bytes of
@@ -17,8 +19,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import byte_products
 from ._jit import I16Array, I32Array, I64Array, inlined, integer
 from ._vector import (
+    QUADS,
     dot_pairs,
     load_i16,
     load_i32,
@@ -27,37 +31,43 @@ from ._vector import (
     mul16,
     splat,
     splat_at,
+    store_bytes,
     store_i16,
     store_i32,
 )
+from ._views import part
 
 if TYPE_CHECKING:
     from ._vector_plain import Vector
 
 N_SEEN = 16  # inputs that come from the mixture: its freqs
 MAX_LOGIT = 8191
+PACKED = 4 if QUADS else 2  # inputs of a product in one int32
 
 
 class Network(NamedTuple):
-    """A network's weights, read-only. With n1 and n2 units, N = 2 n1 + 3 n2 + 16 outputs."""
+    """The weights of L layers, read-only. N = 2 n1 + 3 n2 (L - 1) + 16 is the number of sums."""
 
     # (256, N) and (256, 2 n1), flattened: what the last two bytes bring, in units of 2**-11
     last: I16Array
     second_last: I16Array
-    # [N / 16][8][16][2]: what the mixture's high nibble brings to all of them
+    # A product of 16 inputs, what the mixture's high nibble brings to all of them; of n1 inputs,
+    # what the first layer brings to the second; and L - 2 products of n2 inputs one after the
+    # other, what each layer brings to the next
     see: I16Array
-    # [3 n2 / 16][n1 / 2][16][2]
     inner: I16Array
-    # [n2 / 2][16][2], and sixteen such for each high nibble
+    upper: I16Array
+    # Products of (L - 1) n2 inputs and sixteen outputs, and of 16 inputs: sixteen `low`, one for
+    # each high nibble
     high: I16Array
     low: I16Array
-    # [8][16][2]
     see_low: I16Array
     # (16, 16) flattened, in units of 2**-11
     low_bias: I16Array
     # 1 << (10 - exponent) of each output
     see_scales: I32Array
     inner_scales: I32Array
+    upper_scales: I32Array
     high_scales: I32Array
     low_scales: I32Array
     see_low_scales: I32Array
@@ -66,31 +76,39 @@ class Network(NamedTuple):
 class Hidden(NamedTuple):
     """State and the step's own arrays, for R rows."""
 
-    # (R, n1) and (R, n2), flattened: what the layers remember; along time the first row alone
+    # (R, n1) and (L - 1, R, n2), flattened: what the layers remember; along time the first row
+    # alone
     first: I16Array
-    second: I16Array
+    later: I16Array
     # (R, 2): the byte before, and the one before that
     before: I64Array
-    # Inputs of products, pairs of int16 in one int32: (R, 8), (R, n1 / 2) and (R, n2 / 2); and the
-    # same memory by the piece.
-    seen_pairs: I32Array
-    first_pairs: I32Array
-    second_pairs: I32Array
+    # (R, 16), (R, n1) and (L - 1, R, n2): inputs of products, as numbers and as products take them,
+    # PACKED of them in one int32: the same memory, but where QUADS
     seen: I16Array
+    seen_packed: I32Array
     first_out: I16Array
-    second_out: I16Array
+    first_packed: I32Array
+    outs: I16Array
+    outs_packed: I32Array
+    # (R, n2 / 2): what leaves the last layer, pairs of int16: the end of `outs`
+    last_pairs: I32Array
+    # (R,), (R,) and (L - 1, R): where sums of their products begin, as `byte_products` has them
+    seen_starts: I32Array
+    first_starts: I32Array
+    outs_starts: I32Array
     # (R, N): sums
     sums: I32Array
-    # (n1,), (n2,): of no other use than their lengths
+    # (n1,), (n2,), (L,): of no other use than their lengths
     units_1: I16Array
     units_2: I16Array
+    layers: I16Array
 
 
 @inlined
 def reset(hidden: Hidden) -> None:
     """The state before the first byte of a chunk, in all rows."""
     hidden.first[:] = 0
-    hidden.second[:] = 0
+    hidden.later[:] = 0
 
 
 @inlined
@@ -128,7 +146,49 @@ def _input(value: Vector) -> Vector:
 
 
 @inlined
+def _opened(units: Vector, gate: Vector) -> Vector:
+    """What leaves the second layer, before it is an input."""
+    return (mul16(units, gate) + 16384) >> 15
+
+
+@inlined
+def _carried(units: Vector, gate: Vector, below: Vector) -> Vector:
+    """What leaves a later layer: its units as far as the gate is open, else what came in.
+
+    The shares of both add up to 32767 and both are at most 32768 from 0, so the sum is below 2**30.
+    """
+    return (mul16(units, gate) + mul16(below * 256, splat(32767) - gate) + 16384) >> 15
+
+
+@inlined
+def _enter(numbers: I16Array, packed: I32Array, at: int, value: Vector) -> None:
+    """Write sixteen inputs of products."""
+    store_i16(numbers, at, value)
+    if QUADS:
+        store_bytes(packed, at >> 2, value)
+
+
+@inlined
 def _add_products(
+    weights: I16Array,
+    scales: I32Array,
+    packed: I32Array,
+    starts: I32Array,
+    n_packed: int,
+    sums: I32Array,
+    at: int,
+    stride: int,
+    rows: int,
+) -> None:
+    """Add a product to `len(scales)` sums from `at` on, in each row of `stride` sums."""
+    if QUADS:
+        byte_products.multiply(weights, scales, packed, starts, n_packed, sums, at, stride, rows, 1)
+    else:
+        add_pairs(weights, scales, packed, n_packed, sums, at, stride, rows)
+
+
+@inlined
+def add_pairs(
     weights: I16Array,
     scales: I32Array,
     pairs: I32Array,
@@ -138,7 +198,7 @@ def _add_products(
     stride: int,
     rows: int,
 ) -> None:
-    """Add a product to `len(scales)` sums from `at` on, in each row of `stride` sums.
+    """Add a product of int16 by pairs to `len(scales)` sums from `at` on, in each row.
 
     Four sums at a time stay in registers: those of four rows, or of a single row where it is alone.
     """
@@ -208,6 +268,32 @@ def _product(weights: I16Array, place: int, pairs: I32Array, pair: int, n_pairs:
 
 
 @inlined
+def _sixteen(
+    weights: I16Array, place: int, packed: I32Array, first: int, n_packed: int, start: int
+) -> Vector:
+    """Sixteen outputs of one row, not scaled."""
+    if QUADS:
+        return byte_products.product(weights, place, packed, first, n_packed, start)
+    return _product(weights, place, packed, first, n_packed)
+
+
+@inlined
+def _of_outs(weights: I16Array, number: int, hidden: Hidden, row: int) -> Vector:
+    """Sixteen outputs of what leaves a row's layers, by the `number`-th of such products."""
+    layers, rows = len(hidden.layers) - 1, len(hidden.before) // 2
+    n_packed = len(hidden.units_2) // PACKED
+    outputs = splat(0)
+    for layer in range(layers):
+        place = 32 * n_packed * (layers * number + layer)
+        at = layer * rows + row
+        start = integer(hidden.outs_starts[at])
+        outputs = outputs + _sixteen(
+            weights, place, hidden.outs_packed, at * n_packed, n_packed, start
+        )
+    return outputs
+
+
+@inlined
 def _logits(sums: Vector) -> Vector:
     """Corrections in units of 2**-10 bits."""
     return minimum(maximum(sums >> 7, splat(-MAX_LOGIT)), splat(MAX_LOGIT))
@@ -216,7 +302,26 @@ def _logits(sums: Vector) -> Vector:
 @inlined
 def see(hidden: Hidden, row: int, freqs: Vector) -> None:
     """Show a row the mixture's freqs of a nibble."""
-    store_i16(hidden.seen, N_SEEN * row, freqs >> 9)
+    inputs = freqs >> 9
+    _enter(hidden.seen, hidden.seen_packed, N_SEEN * row, inputs)
+    if QUADS:
+        hidden.seen_starts[row] = byte_products.start(inputs)
+
+
+@inlined
+def _tables(network: Network, hidden: Hidden, rows: int) -> None:
+    """Write to the sums what the last two bytes of each row bring."""
+    n1, n_sums = len(hidden.units_1), len(network.see_scales)
+    for row in range(rows):
+        last = integer(hidden.before[2 * row]) * n_sums
+        second_last = integer(hidden.before[2 * row + 1]) * 2 * n1
+        for at in range(0, 2 * n1, 16):
+            value = load_i16(network.last, last + at)
+            value = value + load_i16(network.second_last, second_last + at)
+            store_i32(hidden.sums, row * n_sums + at, value * 64)
+        for at in range(2 * n1, n_sums, 16):
+            value = load_i16(network.last, last + at)
+            store_i32(hidden.sums, row * n_sums + at, value * 64)
 
 
 @inlined
@@ -229,49 +334,70 @@ def step(network: Network, hidden: Hidden, rows: int, along: int) -> None:
     along : int
         1 where each row follows the one before in the same chunk, 0 where it is another chunk's.
     """
-    n1, n2 = len(hidden.units_1), len(hidden.units_2)
-    n_outputs = len(network.see_scales)
-    for row in range(rows):
-        at_last = integer(hidden.before[2 * row]) * n_outputs
-        at_second = integer(hidden.before[2 * row + 1]) * 2 * n1
-        for at in range(0, 2 * n1, 16):
-            value = load_i16(network.last, at_last + at) + load_i16(
-                network.second_last, at_second + at
-            )
-            store_i32(hidden.sums, row * n_outputs + at, value * 64)
-        for at in range(2 * n1, n_outputs, 16):
-            value = load_i16(network.last, at_last + at)
-            store_i32(hidden.sums, row * n_outputs + at, value * 64)
+    n1, n2, layers = len(hidden.units_1), len(hidden.units_2), len(hidden.layers)
+    n_sums = len(network.see_scales)
+    _tables(network, hidden, rows)
     _add_products(
-        network.see, network.see_scales, hidden.seen_pairs, N_SEEN // 2,
-        hidden.sums, 0, n_outputs, rows,
+        network.see, network.see_scales, hidden.seen_packed, hidden.seen_starts,
+        N_SEEN // PACKED, hidden.sums, 0, n_sums, rows,
     )  # fmt: skip
     for row in range(rows):
-        sums = row * n_outputs
+        sums = row * n_sums
         state = (1 - along) * row * n1
+        entered = splat(0)
         for at in range(0, n1, 16):
             units = _step(hidden.sums, sums + at, sums + n1 + at, hidden.first, state + at)
-            store_i16(hidden.first_out, row * n1 + at, _input(units))
-    inner = 2 * n1
+            out = _input(units)
+            _enter(hidden.first_out, hidden.first_packed, row * n1 + at, out)
+            entered = entered + out
+        if QUADS:
+            hidden.first_starts[row] = byte_products.start(entered)
     _add_products(
-        network.inner, network.inner_scales, hidden.first_pairs, n1 // 2,
-        hidden.sums, inner, n_outputs, rows,
+        network.inner, network.inner_scales, hidden.first_packed, hidden.first_starts,
+        n1 // PACKED, hidden.sums, 2 * n1, n_sums, rows,
     )  # fmt: skip
+    _recur(hidden, 2, n_sums, rows, along)
+    for layer in range(3, layers + 1):
+        _add_products(
+            part(network.upper, layer - 3, layers - 2),
+            part(network.upper_scales, layer - 3, layers - 2),
+            part(hidden.outs_packed, layer - 3, layers - 1),
+            part(hidden.outs_starts, layer - 3, layers - 1),
+            n2 // PACKED, hidden.sums, 2 * n1 + 3 * n2 * (layer - 2), n_sums, rows,
+        )  # fmt: skip
+        _recur(hidden, layer, n_sums, rows, along)
+
+
+@inlined
+def _recur(hidden: Hidden, layer: int, n_sums: int, rows: int, along: int) -> None:
+    """Move the units of a layer from the second on, whose sums are there, and write its outs."""
+    n2, layers = len(hidden.units_2), len(hidden.layers)
+    later = part(hidden.later, layer - 2, layers - 1)
+    below = part(hidden.outs, max(layer - 3, 0), layers - 1)
+    outs = part(hidden.outs, layer - 2, layers - 1)
+    packed = part(hidden.outs_packed, layer - 2, layers - 1)
+    starts = part(hidden.outs_starts, layer - 2, layers - 1)
     for row in range(rows):
-        sums = row * n_outputs + inner
+        sums = row * n_sums + 2 * len(hidden.units_1) + 3 * n2 * (layer - 2)
         state = (1 - along) * row * n2
+        entered = splat(0)
         for at in range(0, n2, 16):
-            units = _step(hidden.sums, sums + at, sums + n2 + at, hidden.second, state + at)
-            open_ = _gate(load_i32(hidden.sums, sums + 2 * n2 + at))
-            out = (mul16(units, open_) + 16384) >> 15
-            store_i16(hidden.second_out, row * n2 + at, _input(out))
+            units = _step(hidden.sums, sums + at, sums + n2 + at, later, state + at)
+            gate = _gate(load_i32(hidden.sums, sums + 2 * n2 + at))
+            if layer == 2:
+                out = _input(_opened(units, gate))
+            else:
+                out = _input(_carried(units, gate, load_i16(below, row * n2 + at)))
+            _enter(outs, packed, row * n2 + at, out)
+            entered = entered + out
+        if QUADS:
+            starts[row] = byte_products.start(entered)
 
 
 @inlined
 def high(network: Network, hidden: Hidden, row: int) -> Vector:
     """A row's corrections for its byte's high nibble, after `step`."""
-    n2 = len(hidden.units_2)
-    product = _product(network.high, 0, hidden.second_pairs, row * (n2 // 2), n2 // 2)
+    product = _of_outs(network.high, 0, hidden, row)
     sums = load_i32(hidden.sums, (row + 1) * len(network.see_scales) - 16)
     return _logits(sums + product * load_i32(network.high_scales, 0))
 
@@ -279,9 +405,10 @@ def high(network: Network, hidden: Hidden, row: int) -> Vector:
 @inlined
 def low(network: Network, hidden: Hidden, row: int, high: int) -> Vector:
     """Its corrections for the low nibble, once the high one is known and `see` has its freqs."""
-    n2 = len(hidden.units_2)
-    product = _product(network.low, 16 * n2 * high, hidden.second_pairs, row * (n2 // 2), n2 // 2)
-    seen = _product(network.see_low, 0, hidden.seen_pairs, row * (N_SEEN // 2), N_SEEN // 2)
+    product = _of_outs(network.low, high, hidden, row)
+    n_packed = N_SEEN // PACKED
+    start = integer(hidden.seen_starts[row])
+    seen = _sixteen(network.see_low, 0, hidden.seen_packed, row * n_packed, n_packed, start)
     sums = load_i16(network.low_bias, 16 * high) * 64
     sums = sums + product * load_i32(network.low_scales, 16 * high)
     return _logits(sums + seen * load_i32(network.see_low_scales, 0))

@@ -295,12 +295,13 @@ def _multiply(
         size = len(own) // outputs * 2
         byte_products.enter(inputs, rows, size, memory.quads, memory.starts)
         byte_products.multiply(
-            own, own_scales, memory.quads, memory.starts, size >> 2, memory.sums, rows
-        )
+            own, own_scales, memory.quads, memory.starts, size >> 2,
+            memory.sums, 0, outputs, rows, 0,
+        )  # fmt: skip
     else:
         memory.sums[: rows * outputs] = 0
         n_pairs = len(own) // outputs // 2
-        network._add_products(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
+        network.add_pairs(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
     return outputs
 
 

@@ -17,12 +17,10 @@ from lmarc.model import file
 from lmarc.model import neural as whole
 from lmarc.model.neural import NeuralModel
 
-__all__ = ["MAX_SHIFT", "SECTIONS", "TABLES", "applied", "check", "pack"]
+__all__ = ["MAX_SHIFT", "TABLES", "applied", "check", "pack"]
 
 TABLES: Final = ("last", "second_last", "low_bias")
-_PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
 _JOIN: Final = ("join", "join_rate")
-SECTIONS: Final = ("card", "base", "ngram", "shifts", *TABLES, *_PRODUCTS, *_JOIN)
 MAX_SHIFT: Final = 15
 
 _LENGTHS: Final = {"base": whole.DIGEST_SIZE, "shifts": len(TABLES)}
@@ -30,9 +28,11 @@ _LENGTHS: Final = {"base": whole.DIGEST_SIZE, "shifts": len(TABLES)}
 
 def check(sections: Mapping[str, bytes]) -> None:
     """Raise ModelError unless sections are those of an adapter, whatever its base."""
-    if tuple(sections) != SECTIONS:
+    layers = whole.FIRST_DEEP if whole.UPPER in sections else 2
+    expected = ("card", "base", "ngram", "shifts", *TABLES, *whole.products_of(layers), *_JOIN)
+    if tuple(sections) != expected:
         raise ModelError(
-            f"adapter has sections {', '.join(sections)}; expected {', '.join(SECTIONS)}"
+            f"adapter has sections {', '.join(sections)}; expected {', '.join(expected)}"
         )
     for name, length in _LENGTHS.items():
         if len(sections[name]) != length:
@@ -58,15 +58,19 @@ def applied(sections: Mapping[str, bytes], base: Mapping[str, bytes]) -> dict[st
     ModelError
         When they do not fit the base. What comes of them is checked where it is parsed.
     """
-    if tuple(base) != whole.SECTIONS:
-        raise ModelError(f"the base of an adapter has sections {', '.join(base)}")
+    layers = whole.FIRST_DEEP if whole.UPPER in sections else 2
+    if tuple(base) != whole.sections_of(layers):
+        raise ModelError(
+            f"the base of an adapter has sections {', '.join(base)}, "
+            f"expected {', '.join(whole.sections_of(layers))}"
+        )
     shifts = dict(zip(TABLES, sections["shifts"], strict=True))
     found = dict(base)
     found["card"] = sections["card"]
     found["ngram"] = sections["ngram"] or base["ngram"]
     for name in _JOIN:
         found[name] = sections[name]
-    for name in (*TABLES, *_PRODUCTS):
+    for name in (*TABLES, *whole.products_of(layers)):
         if sections[name]:
             kind = np.dtype("<i2" if name in TABLES else "i1")
             found[name] = _moved(name, base[name], sections[name], kind, shifts.get(name, 0))
@@ -98,7 +102,7 @@ def pack(
     Parameters
     ----------
     model, base : NeuralModel
-        Of the same units and exponents.
+        Of the same units, layers and exponents.
     card : bytes
         The model card, JSON text.
     digest : bytes
@@ -117,12 +121,13 @@ def pack(
     sections = {
         "card": card, "base": digest, "ngram": ngram, "shifts": bytes([shift] * len(TABLES)),
     }  # fmt: skip
-    if model.units != base.units:
-        raise ModelError("an adapter changes no units")
-    for name in _PRODUCTS:
+    if (model.units, model.layers) != (base.units, base.layers):
+        raise ModelError("an adapter changes no units and no layers")
+    products = whole.products_of(model.layers)
+    for name in products:
         if (model.arrays[f"{name}_exp"] != base.arrays[f"{name}_exp"]).any():
             raise ModelError(f"an adapter changes no exponents, those of {name} differ")
-    for name in (*TABLES, *_PRODUCTS):
+    for name in (*TABLES, *products):
         difference = _steps(model.arrays[name]) - _steps(base.arrays[name])
         if name in TABLES:
             steps = difference >> shift

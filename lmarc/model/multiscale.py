@@ -17,7 +17,7 @@ from lmarc.errors import ModelError
 from lmarc.kernels import blend, head, ngram, shapes
 from lmarc.kernels.network import N_SEEN, Hidden, Network
 from lmarc.model import file
-from lmarc.model.neural import NeuralModel
+from lmarc.model.neural import NeuralModel, inputs_of
 from lmarc.model.ngram import MAX_SHARE, UNIFORM, NgramModel, aligned
 
 __all__ = [
@@ -259,15 +259,18 @@ def _no_network() -> Network:
 _NO_NETWORK: Final = _no_network()
 
 
+_NUMBERS: Final = ("first", "later", "first_out", "outs", "units_1", "units_2", "layers")
+
+
 def _no_hidden(rows: int) -> Hidden:
     """Return memory for what is seen of bytes and freqs alone."""
-    seen = aligned(rows * N_SEEN, np.int16)
-    none, pairs = np.zeros(0, np.int16), np.zeros(0, np.int32)
-    return Hidden(
-        first=none, second=none, before=np.zeros(2 * rows, np.int64),
-        seen_pairs=seen.view(np.int32), first_pairs=pairs, second_pairs=pairs,
-        seen=seen, first_out=none, second_out=none, sums=pairs, units_1=none, units_2=none,
-    )  # fmt: skip
+    seen, packed = inputs_of(rows * N_SEEN)
+    fields: dict[str, Any] = {
+        name: np.zeros(0, np.int16 if name in _NUMBERS else np.int32) for name in Hidden._fields
+    }
+    fields |= {"seen": seen, "seen_packed": packed, "before": np.zeros(2 * rows, np.int64)}
+    fields["seen_starts"] = np.zeros(rows, np.int32)
+    return Hidden(**fields)
 
 
 KEPT: Final = 3  # for a chunk, for shorter ones, for several chunks

@@ -15,33 +15,59 @@ import numpy.typing as npt
 
 from lmarc.errors import ModelError
 from lmarc.kernels import network, neural
+from lmarc.kernels._vector import QUADS
 from lmarc.model import file
 from lmarc.model.ngram import NgramModel, aligned
+from lmarc.model.transformer import MAX_EXPONENT, paired, quads, scales_of
 
-__all__ = ["MAX_UNITS", "SECTIONS", "NeuralModel", "base_of", "multiply_adds", "shapes"]
+__all__ = [
+    "FIRST_DEEP", "MAX_LAYERS", "MAX_UNITS", "UPPER", "NeuralModel", "base_of", "inputs_of",
+    "multiply_adds", "products_of", "sections_of", "shapes",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
 MAX_UNITS: Final = 4096  # of a layer
-MAX_EXPONENT: Final = 10
+MAX_LAYERS: Final = 8
+FIRST_DEEP: Final = 3  # layers from which on there is a product between equal layers
 DIGEST_SIZE: Final = 32
 SEEN: Final = network.N_SEEN
 
-# Products: name -> (weights, exponents).
+
+# Products: each has weights, and exponents in a section of its own. Networks of more than two
+# layers have UPPER too, behind `inner`.
 _PRODUCTS: Final = ("see", "inner", "high", "low", "see_low")
-SECTIONS: Final = (
-    "card", "ngram", "units", "last", "second_last", "low_bias",
-    *(f"{name}{part}" for name in _PRODUCTS for part in ("", "_exp")),
-    "join", "join_rate",
-)  # fmt: skip
+UPPER: Final = "upper"
 
 
-def shapes(n1: int, n2: int) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return the type and shape of each section of numbers, for layers of n1 and n2 units."""
-    outputs = 2 * n1 + 3 * n2 + 16
+def products_of(layers: int) -> tuple[str, ...]:
+    """Return the names of the products of a network of some layers, in a file's order."""
+    see, inner, *others = _PRODUCTS
+    return (see, inner, *((UPPER,) if layers >= FIRST_DEEP else ()), *others)
+
+
+def sections_of(layers: int) -> tuple[str, ...]:
+    """Return the names of the sections of a model of some layers, in order."""
+    products = [f"{name}{part}" for name in products_of(layers) for part in ("", "_exp")]
+    tables = ("last", "second_last", "low_bias")
+    return ("card", "ngram", "units", *tables, *products, "join", "join_rate")
+
+
+def shapes(n1: int, n2: int, layers: int = 2) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the type and shape of each section of numbers.
+
+    Parameters
+    ----------
+    n1, n2 : int
+        Units of the first layer, and of each of the others.
+    layers : int
+        2 to MAX_LAYERS.
+    """
+    outputs = 2 * n1 + 3 * n2 * (layers - 1) + 16
+    outs = (layers - 1) * n2
     products = {
-        "see": (outputs, SEEN), "inner": (3 * n2, n1), "high": (16, n2), "low": (256, n2),
-        "see_low": (16, SEEN),
+        "see": (outputs, SEEN), "inner": (3 * n2, n1), UPPER: (layers - 2, 3 * n2, n2),
+        "high": (16, outs), "low": (256, outs), "see_low": (16, SEEN),
     }  # fmt: skip
     known: dict[str, tuple[str, tuple[int, ...]]] = {
         "last": ("<i2", (256, outputs)),
@@ -50,16 +76,16 @@ def shapes(n1: int, n2: int) -> dict[str, tuple[str, tuple[int, ...]]]:
         "join": ("<i4", (neural.N_SETS, neural.N_WEIGHTS)),
         "join_rate": ("<i4", (1,)),
     }
-    for name, shape in products.items():
-        known[name] = ("i1", shape)
-        known[f"{name}_exp"] = ("u1", shape[:1])
+    for name in products_of(layers):
+        known[name] = ("i1", products[name])
+        known[f"{name}_exp"] = ("u1", products[name][:-1])
     return known
 
 
-def multiply_adds(n1: int, n2: int) -> int:
+def multiply_adds(n1: int, n2: int, layers: int = 2) -> int:
     """Return the products that a network takes for a byte; of those for low symbols a sixteenth."""
-    known = shapes(n1, n2)
-    sizes = {name: int(np.prod(known[name][1])) for name in _PRODUCTS}
+    known = shapes(n1, n2, layers)
+    sizes = {name: int(np.prod(known[name][1])) for name in products_of(layers)}
     return sum(sizes.values()) - sizes["low"] * 15 // 16
 
 
@@ -84,47 +110,50 @@ class NeuralModel:
     def __init__(self, arrays: Mapping[str, Array], ngram: NgramModel) -> None:
         self.arrays = dict(arrays)
         self.ngram = ngram
-        n2 = arrays["high"].shape[1]
-        self.units = (arrays["inner"].shape[1], n2)
-        low = arrays["low"].reshape(16, 16, n2)
-        scales = {
-            f"{name}_scales": _flat(1 << (MAX_EXPONENT - arrays[f"{name}_exp"].astype(np.int32)))
-            for name in _PRODUCTS
-        }
+        n2, n1 = arrays["inner"].shape[0] // 3, arrays["inner"].shape[1]
+        self.units = (n1, n2)
+        self.layers = 1 + arrays["high"].shape[1] // n2
+        none = {UPPER: np.zeros((0, 3 * n2, n2)), f"{UPPER}_exp": np.zeros((0, 3 * n2))}
+        known = none | dict(arrays)
+        laid_out = quads if QUADS else paired
         self.network = network.Network(
             last=_flat(arrays["last"], np.int16),
             second_last=_flat(arrays["second_last"], np.int16),
-            see=_paired(arrays["see"]),
-            inner=_paired(arrays["inner"]),
-            high=_paired(arrays["high"]),
-            low=_flat(np.concatenate([_paired(part) for part in low]), np.int16),
-            see_low=_paired(arrays["see_low"]),
             low_bias=_flat(arrays["low_bias"], np.int16),
-            **scales,
+            **{name: laid_out(known[name]) for name in (*_PRODUCTS, UPPER)},
+            **{f"{name}_scales": scales_of(known[f"{name}_exp"]) for name in (*_PRODUCTS, UPPER)},
         )
 
     @property
     def multiply_adds(self) -> int:
         """Products that the network takes for a byte."""
-        return multiply_adds(*self.units)
+        return multiply_adds(*self.units, self.layers)
 
     def hidden(self, rows: int) -> network.Hidden:
         """Return memory for the state of some rows."""
         n1, n2 = self.units
-        seen, first, second = (aligned(rows * size, np.int16) for size in (SEEN, n1, n2))
+        later = self.layers - 1
+        seen, seen_packed = inputs_of(rows * SEEN)
+        first, first_packed = inputs_of(rows * n1)
+        outs, outs_packed = inputs_of(later * rows * n2)
         return network.Hidden(
             first=aligned(rows * n1, np.int16),
-            second=aligned(rows * n2, np.int16),
+            later=aligned(later * rows * n2, np.int16),
             before=np.zeros(2 * rows, np.int64),
-            seen_pairs=seen.view(np.int32),
-            first_pairs=first.view(np.int32),
-            second_pairs=second.view(np.int32),
             seen=seen,
+            seen_packed=seen_packed,
             first_out=first,
-            second_out=second,
-            sums=aligned(rows * (2 * n1 + 3 * n2 + 16), np.int32),
+            first_packed=first_packed,
+            outs=outs,
+            outs_packed=outs_packed,
+            last_pairs=outs[(later - 1) * rows * n2 :].view(np.int32),
+            seen_starts=np.zeros(rows, np.int32),
+            first_starts=np.zeros(rows, np.int32),
+            outs_starts=np.zeros(later * rows, np.int32),
+            sums=aligned(rows * (2 * n1 + 3 * n2 * later + 16), np.int32),
             units_1=np.zeros(n1, np.int16),
             units_2=np.zeros(n2, np.int16),
+            layers=np.zeros(self.layers, np.int16),
         )
 
     def joint(self) -> neural.Joint:
@@ -150,13 +179,22 @@ class NeuralModel:
         ModelError
             When they are not those of a neural model, or do not fit each other.
         """
-        if tuple(sections) != SECTIONS:
+        found = sections.get("units", b"")
+        numbers = np.frombuffer(found[: len(found) & -2], "<u2").tolist()
+        layers = numbers[2] if len(numbers) == 3 else 2
+        expected = sections_of(layers)
+        if tuple(sections) != expected:
             raise ModelError(
-                f"neural model has sections {', '.join(sections)}; expected {', '.join(SECTIONS)}"
+                f"neural model has sections {', '.join(sections)}; expected {', '.join(expected)}"
             )
-        if len(sections["units"]) != 4:
-            raise ModelError("section units of a neural model does not hold two numbers")
-        n1, n2 = np.frombuffer(sections["units"], "<u2").tolist()
+        if len(found) not in (4, 6):
+            raise ModelError("section units of a neural model does not hold two numbers or three")
+        if len(numbers) == 3 and not FIRST_DEEP <= layers <= MAX_LAYERS:
+            raise ModelError(
+                f"section units of a neural model says {layers} layers, expected "
+                f"{FIRST_DEEP} to {MAX_LAYERS}, or nothing for two"
+            )
+        n1, n2 = numbers[:2]
         for units in (n1, n2):
             if units % 16 or not 0 < units <= MAX_UNITS:
                 raise ModelError(
@@ -164,7 +202,7 @@ class NeuralModel:
                     f"expected a multiple of 16 up to {MAX_UNITS}"
                 )
         arrays = {}
-        for name, (dtype, shape) in shapes(n1, n2).items():
+        for name, (dtype, shape) in shapes(n1, n2, layers).items():
             size = np.dtype(dtype).itemsize * int(np.prod(shape))
             if len(sections[name]) != size:
                 raise ModelError(
@@ -172,7 +210,7 @@ class NeuralModel:
                     f"expected {size}"
                 )
             arrays[name] = np.frombuffer(sections[name], dtype).reshape(shape)
-        for name in _PRODUCTS:
+        for name in products_of(layers):
             if arrays[f"{name}_exp"].max() > MAX_EXPONENT:
                 raise ModelError(f"section {name}_exp of a neural model exceeds {MAX_EXPONENT}")
         if not 0 <= int(arrays["join_rate"][0]) <= MAX_RATE:
@@ -189,13 +227,14 @@ class NeuralModel:
         base : bytes
             The n-gram model: its SHA-256, or its file to have it inside.
         """
-        known = shapes(*self.units)
+        known = shapes(*self.units, self.layers)
+        units = self.units if self.layers == 2 else (*self.units, self.layers)
         sections = {
             "card": card,
             "ngram": base,
-            "units": np.array(self.units, "<u2").tobytes(),
+            "units": np.array(units, "<u2").tobytes(),
         }
-        for name in SECTIONS[len(sections) :]:
+        for name in sections_of(self.layers)[len(sections) :]:
             sections[name] = self.arrays[name].astype(known[name][0]).tobytes()
         return file.pack(file.KIND_NEURAL, sections)
 
@@ -203,15 +242,15 @@ class NeuralModel:
 MAX_RATE: Final = 4095
 
 
+def inputs_of(count: int) -> tuple[Array, Array]:
+    """Return memory for inputs of products: int16 numbers, and int32 that hold several each."""
+    numbers = aligned(count, np.int16)
+    packed = aligned(count // network.PACKED, np.int32) if QUADS else numbers.view(np.int32)
+    return numbers, packed
+
+
 def _flat(array: Array, dtype: npt.DTypeLike = np.int32) -> Array:
     memory = aligned(array.size, dtype)
     memory[:] = array.reshape(-1)
     memory.flags.writeable = False
     return memory
-
-
-def _paired(weights: Array) -> Array:
-    """Return the weights of M outputs and K inputs as [M / 16][K / 2][16][2], flattened."""
-    outputs, inputs = weights.shape
-    blocks = weights.reshape(outputs // 16, 16, inputs // 2, 2)
-    return _flat(blocks.transpose(0, 2, 1, 3), np.int16)

@@ -20,9 +20,15 @@ from tests import naive_multiscale, naive_neural
 NETWORK = vectors.small_blend()
 ALONE = naive_multiscale.random_blend(3, vectors.small_model())
 WILD = naive_multiscale.random_blend(4, naive_neural.random_network(5, 16, 32))
+DEEP = vectors.deep_blend()
+WILD_DEEP = naive_multiscale.random_blend(5, naive_neural.random_network(6, 16, 32, layers=3))
 
 
-@pytest.mark.parametrize("model", [NETWORK, ALONE, WILD], ids=["network", "alone", "wild"])
+@pytest.mark.parametrize(
+    "model",
+    [NETWORK, ALONE, WILD, DEEP, WILD_DEEP],
+    ids=["network", "alone", "wild", "deep", "wild deep"],
+)
 @pytest.mark.parametrize("make", [vectors.prose, vectors.records, vectors.table, vectors.noise])
 def test_the_reference_decoder_reads_what_is_written(model: MultiscaleModel, make: Any) -> None:
     content = make("blend", 300)
@@ -34,7 +40,7 @@ def test_the_reference_decoder_reads_what_is_written(model: MultiscaleModel, mak
 @settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_come_back(content: bytes) -> None:
-    for model in (NETWORK, WILD):
+    for model in (NETWORK, WILD, WILD_DEEP):
         payload = multiscale.compress_with(model, content)
         assert multiscale.decompress_with(model, payload, len(content)) == content
 
@@ -49,13 +55,14 @@ def test_any_payload_gives_content_or_an_error(payload: bytes, size: int) -> Non
     assert len(content) == size
 
 
-def test_chunks_of_all_sizes_are_decoded_together_as_alone() -> None:
+@pytest.mark.parametrize("model", [NETWORK, DEEP], ids=["network", "deep"])
+def test_chunks_of_all_sizes_are_decoded_together_as_alone(model: MultiscaleModel) -> None:
     contents = [vectors.prose(str(n), size) for n, size in enumerate((700, 0, 1, 5000, 699, 4096))]
-    payloads = [multiscale.compress_with(NETWORK, content) for content in contents]
+    payloads = [multiscale.compress_with(model, content) for content in contents]
     damaged = bytearray(payloads[4])
     damaged[9] ^= 1
     given_ = [*zip(payloads, map(len, contents), strict=True), (bytes(damaged), 699), (b"", 3)]
-    *found, bad, empty = multiscale.decompress_together(NETWORK, given_)
+    *found, bad, empty = multiscale.decompress_together(model, given_)
     assert found == contents
     assert isinstance(bad, CorruptError) or bad != contents[4]
     assert isinstance(empty, CorruptError)
@@ -73,22 +80,28 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 @pytest.mark.slow  # kernels that only PyTorch needs are compiled
-def test_the_network_in_pytorch_encodes_the_same_bytes(elsewhere: Callable[[], None]) -> None:
+@pytest.mark.parametrize("model", [NETWORK, DEEP], ids=["network", "deep"])
+def test_the_network_in_pytorch_encodes_the_same_bytes(
+    model: MultiscaleModel, elsewhere: Callable[[], None]
+) -> None:
     contents = [vectors.prose("torch", 300), b"", vectors.records("torch", 2500)]
-    expected = [multiscale.compress_with(NETWORK, content) for content in contents]
-    either = multiscale.compress_either(NETWORK, contents[2])
+    expected = [multiscale.compress_with(model, content) for content in contents]
+    either = multiscale.compress_either(model, contents[2])
     elsewhere()
-    assert [multiscale.compress_with(NETWORK, content) for content in contents] == expected
-    assert multiscale.compress_either(NETWORK, contents[2]) == either
+    assert [multiscale.compress_with(model, content) for content in contents] == expected
+    assert multiscale.compress_either(model, contents[2]) == either
 
 
 @pytest.mark.slow
-def test_the_network_in_pytorch_decodes_the_same_bytes(elsewhere: Callable[[], None]) -> None:
+@pytest.mark.parametrize("model", [NETWORK, DEEP], ids=["network", "deep"])
+def test_the_network_in_pytorch_decodes_the_same_bytes(
+    model: MultiscaleModel, elsewhere: Callable[[], None]
+) -> None:
     contents = [vectors.prose("torch", 300), b"", vectors.records("torch", 2500)]
-    payloads = [multiscale.compress_with(NETWORK, content) for content in contents]
+    payloads = [multiscale.compress_with(model, content) for content in contents]
     elsewhere()
     pairs = list(zip(payloads, map(len, contents), strict=True))
-    assert multiscale.decompress_together(NETWORK, pairs) == contents
+    assert multiscale.decompress_together(model, pairs) == contents
 
 
 def test_a_blend_that_only_loses_gives_way_to_the_mixture() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,20 +32,35 @@ def plain(model: NeuralModel, content: bytes, freqs: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("units", "exponents"), [((32, 16), None), ((48, 64), None), ((EXACT_INPUTS + 16, 16), 0)]
+    ("units", "exponents"),
+    [
+        ((32, 16), None),
+        ((48, 64), None),
+        ((EXACT_INPUTS + 16, 16), 0),
+        ((32, 16, 3), 8),
+        ((16, 32, 4), None),
+        ((16, EXACT_INPUTS // 2, 4), 0),
+    ],
 )
-def test_every_correction_is_the_plain_one(units: tuple[int, int], exponents: int | None) -> None:
+def test_every_correction_is_the_plain_one(units: tuple[int, ...], exponents: int | None) -> None:
     """In float32, and in float64 where sums could be too large for it; also where they wrap."""
     given = {} if exponents is None else {"exponents": exponents}
-    model = naive_neural.random_network(3, *units, **given)
+    n1, n2, *layers = units
+    model = naive_neural.random_network(3, n1, n2, layers=layers[0] if layers else 2, **given)
     content = vectors.prose("torch", 9)
     freqs = np.random.default_rng(2).integers(1, 65_000, (len(content), 2, 16)).astype(np.uint16)
     found, _ = scores_of(TorchNetwork(model, "cpu"), content, freqs)
     assert found.tolist() == plain(model, content, freqs)
 
 
-def test_the_state_goes_on_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = TorchNetwork(vectors.small_network(), "cpu")
+MODELS = [vectors.small_network, vectors.deep_network]
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_the_state_goes_on_between_blocks(
+    make: Callable[[], NeuralModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = TorchNetwork(make(), "cpu")
     content = vectors.records("torch", 300)
     freqs = np.random.default_rng(2).integers(1, 65_000, (300, 2, 16)).astype(np.uint16)
     whole, outs = scores_of(network, content, freqs)
@@ -72,11 +88,15 @@ def contents() -> list[bytes]:
     return [vectors.prose(f"{n}", 3 * n) for n in range(64)]
 
 
+@pytest.mark.parametrize("make", MODELS)
 @pytest.mark.parametrize("count", [1, 3, 64])
 def test_chunks_are_coded_as_on_a_processor_however_many_together(
-    count: int, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], NeuralModel],
+    count: int,
+    contents: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = vectors.small_network()
+    model = make()
     some = contents[-count:]
     expected = [neural.compress_either(model, content) for content in some]
     payloads = [neural.compress_with(model, content) for content in some]

@@ -3,9 +3,10 @@
     python -m tests.conformance.coder THREADS INPUT...
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
-`neural:KIND-SIZE`, `subword:KIND-SIZE`, `multiscale:KIND-SIZE` or `lanes:KIND-SIZE`: coded with the
-small network, the small subword model or a small blend, with lanes of its own or without, and
-decoded again alone and in batches.
+`neural:KIND-SIZE`, `deep:KIND-SIZE`, `subword:KIND-SIZE`, `multiscale:KIND-SIZE`,
+`lanes:KIND-SIZE` or `tower:KIND-SIZE`: coded with a small network of two layers or of more, the
+small subword model or a small blend, without lanes of its own, with them, or over the deep network,
+and decoded again alone and in batches.
 """
 
 import hashlib
@@ -19,6 +20,11 @@ from lmarc.kernels import _jit
 from lmarc.model import registry
 
 TOGETHER = 64  # chunks that are decoded in one batch, as through PyTorch
+BLENDS = {
+    "multiscale": vectors.small_blend,
+    "lanes": vectors.small_lanes,
+    "tower": vectors.deep_blend,
+}
 
 
 def digest(name: str) -> str:
@@ -28,8 +34,8 @@ def digest(name: str) -> str:
     makers = {"json": vectors.records, "csv": vectors.table}
     make = makers.get(kind) or getattr(vectors, kind)
     content = make(name, int(size))
-    if which == "neural":
-        network = vectors.small_network()
+    if which in ("neural", "deep"):
+        network = vectors.small_network() if which == "neural" else vectors.deep_network()
         payload = neural.compress_with(network, content)
         decoded = neural.decompress_with(network, payload, len(content))
         if neural.decompress_together(network, [(payload, len(content))] * 3) != [content] * 3:
@@ -40,8 +46,8 @@ def digest(name: str) -> str:
         decoded = subword.decompress_with(tokens, payload, len(content))
         if subword.decompress_together(tokens, [(payload, len(content))] * 3) != [content] * 3:
             raise SystemExit(f"{name} does not decode beside others")
-    elif which in ("multiscale", "lanes"):
-        blend = vectors.small_blend() if which == "multiscale" else vectors.small_lanes()
+    elif which in BLENDS:
+        blend = BLENDS[which]()
         payload = multiscale.compress_with(blend, content)
         decoded = multiscale.decompress_with(blend, payload, len(content))
         for count in (3, TOGETHER) if len(content) < 1000 and not _jit.PLAIN else (3,):

@@ -19,11 +19,16 @@ from lmarc.model import registry
 KINDS = ("prose", "json", "csv", "chinese", "noise")
 SIZES = (1, 3, 4095, 65_536)
 INPUTS = [f"{kind}-{size}" for kind in KINDS for size in SIZES]
-NEURAL = [f"neural:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
+NEURAL = [
+    f"{model}:{kind}-{size}"
+    for model in ("neural", "deep")
+    for kind in KINDS
+    for size in (1, 4095, 20_000)
+]
 SUBWORD = [f"subword:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
 MULTISCALE = [
     f"{model}:{kind}-{size}"
-    for model in ("multiscale", "lanes")
+    for model in ("multiscale", "lanes", "tower")
     for kind in KINDS
     for size in (1, 700, 20_000)
 ]
@@ -36,12 +41,14 @@ LITTLE = [
     "chinese-300",
     "noise-100",
     "neural:prose-99",
+    "deep:prose-99",
     "subword:prose-99",
     "multiscale:json-99",
     "lanes:csv-99",
+    "tower:json-99",
 ]
 # Through PyTorch on a processor it takes milliseconds too.
-ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300"]
+ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300", "deep:json-300"]
 ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
 ELSEWHERE += ["lanes:json-300", "lanes:prose-300"]

@@ -19,7 +19,9 @@ def multiplied(
     """Write the sums of all rows."""
     rows = len(starts)
     byte_products.enter(inputs, rows, size, entered, starts)
-    byte_products.multiply(weights, scales, entered, starts, size >> 2, sums, rows)
+    byte_products.multiply(
+        weights, scales, entered, starts, size >> 2, sums, 0, len(scales), rows, 0
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 16])

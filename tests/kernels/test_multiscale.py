@@ -22,6 +22,7 @@ MODELS = {
     "alone": naive_multiscale.random_blend(3, vectors.small_model()),
     "wild": naive_multiscale.random_blend(4, naive_neural.random_network(5, 16, 32)),
     "lanes": naive_multiscale.random_blend(5, vectors.small_network(), naive_multiscale.LANES),
+    "deep": naive_multiscale.random_blend(7, naive_neural.random_network(8, 32, 16, layers=4)),
     "few lanes": naive_multiscale.random_blend(6, vectors.small_model(), (14, 4, 9)),
 }
 TEXTS = [

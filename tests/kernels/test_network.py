@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +16,8 @@ from lmarc.codec import vectors
 from lmarc.kernels import network
 from lmarc.kernels._jit import kernel
 from lmarc.kernels._vector import load_i32, store_i32
-from lmarc.model.neural import NeuralModel
+from lmarc.model.neural import NeuralModel, shapes
+from lmarc.model.transformer import paired
 from tests import naive_neural
 
 
@@ -86,9 +92,81 @@ def test_bytes_that_are_known_can_be_taken_together(rows: int) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("rows", [1, 4, 5])
-def test_chunks_can_be_taken_together(rows: int) -> None:
-    model, count = vectors.small_network(), 6
+@pytest.mark.parametrize("rows", [1, 3, 7, 16])
+@pytest.mark.parametrize("layers", [3, 4, 8])
+def test_layers_can_be_stacked(layers: int, rows: int) -> None:
+    model = naive_neural.random_network(layers, 48, 32, layers=layers)
+    found, expected = steps_of(model, 2, 12, rows)
+    assert found == expected
+
+
+@kernel
+def of_pairs(weights: Any, scales: Any, pairs: Any, n_pairs: Any, sums: Any, out: Any) -> None:
+    """Add a product to `sums`, a row for each of `pairs`; write sixteen outputs of the last row."""
+    rows, stride = len(pairs) // n_pairs, len(scales) + 16
+    network.add_pairs(weights, scales, pairs, n_pairs, sums, 16, stride, rows)
+    store_i32(out, 0, network._product(weights, 0, pairs, (rows - 1) * n_pairs, n_pairs))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7])
+@pytest.mark.parametrize("shape", [(16, 16), (80, 32), (112, 48)], ids=str)
+def test_products_of_pairs_are_exact(rows: int, shape: tuple[int, int]) -> None:
+    """Those of processors that do not multiply bytes, on any."""
+    random = np.random.default_rng(rows)
+    weights = random.integers(-128, 128, shape)
+    inputs = random.integers(-128, 128, (rows, shape[1])).astype(np.int16)
+    scales = (1 << random.integers(0, 11, shape[0])).astype(np.int32)
+    sums = random.integers(-(2**31), 2**31, (rows, 16 + shape[0])).astype(np.int32)
+    total = inputs.astype(np.int64) @ weights.T
+    expected = sums.astype(np.int64)
+    expected[:, 16:] += total * scales
+    out, pairs = np.zeros(16, np.int32), inputs.reshape(-1).view(np.int32)
+    of_pairs(paired(weights), scales, pairs, shape[1] // 2, sums.reshape(-1), out)
+    assert np.array_equal(sums, expected.astype(np.int32))
+    assert out.tolist() == total[-1, :16].tolist()
+
+
+# Where nothing is compiled, what the processor has can be chosen.
+BOTH_WAYS = """
+from unittest.mock import patch
+from lmarc.codec import vectors
+from lmarc.kernels import network
+from lmarc.model import neural
+from tests.kernels.test_network import steps_of
+for quads in (True, False):
+    with patch.object(network, "QUADS", quads), patch.object(neural, "QUADS", quads), \\
+            patch.object(network, "PACKED", 4 if quads else 2):
+        old = vectors.deep_network()
+        model = neural.NeuralModel(old.arrays, old.ngram)
+        assert model.network.inner.size == old.arrays["inner"].size // (2 if quads else 1)
+        for rows in (1, 3, 7):
+            found, expected = steps_of(model, 3, 7, rows)
+            assert found == expected, (quads, rows)
+print("the same")
+"""
+
+
+def test_bytes_are_multiplied_as_pairs_are() -> None:
+    """Weights stand as bytes or as int16, as the processor multiplies; the sums are the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", BOTH_WAYS],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "NUMBA_DISABLE_JIT": "1",
+        },
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "the same\n", done.stderr
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 8])
+@pytest.mark.parametrize("make", [vectors.small_network, vectors.deep_network])
+def test_chunks_can_be_taken_together(rows: int, make: Callable[[], NeuralModel]) -> None:
+    model, count = make(), 6
     given = [drawn(seed, count) for seed in range(rows)]
     out = np.zeros((rows, 32 * count), np.int32)
     past, highs, freqs = (np.stack(part) for part in zip(*given, strict=True))
@@ -108,11 +186,36 @@ def test_products_of_more_than_64_outputs_are_the_plain_ones() -> None:
     assert found == expected
 
 
-def test_sums_that_overflow_wrap() -> None:
-    found, expected = steps_of(naive_neural.random_network(7, 512, 16, exponents=0), 8, 3)
+@pytest.mark.parametrize("layers", [2, 3])
+def test_sums_that_overflow_wrap(layers: int) -> None:
+    model = naive_neural.random_network(7, 512, 16, exponents=0, layers=layers)
+    found, expected = steps_of(model, 8, 3)
     assert found == expected
 
 
 def test_a_chunk_starts_from_nothing() -> None:
     model = vectors.small_network()
     assert steps_of(model, 1, 3)[0] == steps_of(model, 1, 3)[0]
+    deep = vectors.deep_network()
+    assert deep.layers == 4
+    past, highs, freqs = drawn(1, 3)
+    found, hidden = [], deep.hidden(2)
+    for _ in range(2):
+        out = np.zeros(96, np.int32)
+        walk(deep.network, hidden, past, highs, freqs, 2, out)
+        found.append(out.tolist())
+    assert found[0] == found[1] == plain_steps(deep, past, highs, freqs)
+
+
+@pytest.mark.parametrize("name", [name for name in shapes(16, 16, 4) if "join" not in name])
+def test_every_number_of_a_model_counts(name: str) -> None:
+    """No array is read at another's place: what changes one changes what comes out."""
+    model = naive_neural.random_network(11, 16, 16, exponents=6, layers=4)
+    array = model.arrays[name]
+    changed = array + 1 if name.endswith("_exp") else np.roll(array, 1, axis=-1)
+    before, _ = steps_of(model, 5, 8)
+    found, expected = steps_of(
+        NeuralModel({**model.arrays, name: changed}, model.ngram), 5, 8, rows=3
+    )
+    assert found == expected
+    assert found != before

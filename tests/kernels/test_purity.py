@@ -28,7 +28,7 @@ MODULES = (
 PROGRAM = """
 import importlib, json, os, sys
 from numba.core.dispatcher import Dispatcher
-from tests.kernels import test_counting
+from tests.kernels import test_counting, test_network
 from tests.kernels.test_placing import placed
 from tests import tiny
 from lmarc.codec import neural, vectors
@@ -38,6 +38,7 @@ from tests.kernels import test_distributions
 test_counting.test_counts_are_the_plain_ones(1)
 test_counting.test_parents_are_the_shorter_contexts_where_first_met()
 placed(1, 9, 2)
+test_network.test_products_of_pairs_are_exact(1, (16, 16))
 model = tiny.random_model(3, b"some text", n_buckets=4)
 decompress_with(model, compress_with(model, b"some text"), 9)
 net = vectors.small_network()

@@ -26,18 +26,18 @@ def _base_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(registry.MODEL_PATH, str(tmp_path))
 
 
-def changed(shift: int = 5) -> NeuralModel:
+def changed(shift: int = 5, base: NeuralModel = BASE) -> NeuralModel:
     """Return a network that an adapter can tell, with every kind of number changed."""
-    arrays: dict[str, Any] = {name: array.astype(np.int32) for name, array in BASE.arrays.items()}
+    arrays: dict[str, Any] = {name: array.astype(np.int32) for name, array in base.arrays.items()}
     random = np.random.default_rng(1)
     for name in adapter.TABLES:
         arrays[name] += random.integers(-127, 128, arrays[name].shape) << shift
         arrays[name] = arrays[name].astype(np.int16).astype(np.int32)
-    for name in ("inner", "high", "see"):
+    for name in ("inner", "high", "see", *(["upper"] if base.layers > 2 else [])):
         arrays[name] = random.integers(-128, 128, arrays[name].shape)
     arrays["join"] = arrays["join"] + 1
     arrays["join_rate"] = np.array([77])
-    return NeuralModel(arrays, BASE.ngram)
+    return NeuralModel(arrays, base.ngram)
 
 
 def packed(model: NeuralModel | None = None, **given: bytes) -> bytes:
@@ -60,6 +60,37 @@ def test_base_and_adapter_make_the_network_again() -> None:
     registry.neural_model(hashlib.sha256(data).digest(), data, kind=7)
     with pytest.raises(ModelError, match="is of kind 7, expected 3"):
         registry.neural_model(hashlib.sha256(data).digest(), data, kind=3)
+
+
+def test_an_adapter_of_a_deep_network_has_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = vectors.deep_network()
+    data = deep.pack(b"{}", NGRAM)
+    (tmp_path / "deep.lmmodel").write_bytes(data)
+    monkeypatch.setenv(registry.MODEL_PATH, str(tmp_path))
+    model = changed(base=deep)
+    for name in adapter.TABLES:
+        far = np.abs(model.arrays[name] - deep.arrays[name]) > 127 << 5
+        model.arrays[name][far] = deep.arrays[name][far]
+    given = {"card": b"{}", "digest": hashlib.sha256(data).digest(), "ngram": b""}
+    coded = adapter.pack(model, deep, shift=5, **given)
+    sections = file.unpack(coded, file.KIND_ADAPTER)
+    assert list(sections)[8:10] == ["inner", "upper"]
+    again = registry.neural_model(hashlib.sha256(coded).digest(), coded)
+    assert again.layers == 4
+    for name in shapes(*deep.units, deep.layers):
+        assert (again.arrays[name] == model.arrays[name]).all(), name
+    # Another's base, of fewer layers, and of none: neither is guessed at.
+    for own, base in (
+        (sections, file.unpack(BASE_FILE, file.KIND_NEURAL)),
+        (file.unpack(packed(), file.KIND_ADAPTER), file.unpack(data, file.KIND_NEURAL)),
+    ):
+        adapter.check(own)
+        with pytest.raises(ModelError, match="the base of an adapter has sections card"):
+            adapter.applied(own, base)
+    with pytest.raises(ModelError, match="changes no units and no layers"):
+        adapter.pack(model, BASE, shift=5, **given)
 
 
 @pytest.mark.usefixtures("_base_file")

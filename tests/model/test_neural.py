@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lmarc.codec import vectors
 from lmarc.errors import ModelError, ModelNotFoundError
+from lmarc.kernels._vector import QUADS
 from lmarc.model import file, registry
-from lmarc.model.neural import SECTIONS, NeuralModel, base_of, shapes
+from lmarc.model.neural import NeuralModel, base_of, multiply_adds, sections_of, shapes
 from tests.naive_neural import random_network
 
 
@@ -19,22 +21,38 @@ def packed(inside: bytes | None = None) -> bytes:
     return vectors.small_network().pack(b"{}", base)
 
 
-def test_a_packed_model_is_parsed_to_the_same_numbers() -> None:
-    model = random_network(3, 32, 48)
+@pytest.mark.parametrize("layers", [2, 3, 8])
+def test_a_packed_model_is_parsed_to_the_same_numbers(layers: int) -> None:
+    model = random_network(3, 32, 48, layers=layers)
     sections = file.unpack(model.pack(b"{}", b"d" * 32), file.KIND_NEURAL)
-    assert tuple(sections) == SECTIONS
+    assert tuple(sections) == sections_of(layers)
+    assert ("upper" in sections) == (layers > 2)
     again = NeuralModel.parse(sections, vectors.small_model())
-    assert again.units == (32, 48)
-    for name in shapes(32, 48):
+    assert (again.units, again.layers) == ((32, 48), layers)
+    for name in shapes(32, 48, layers):
         assert (again.arrays[name] == model.arrays[name]).all(), name
 
 
+def test_what_a_byte_takes_is_counted() -> None:
+    see, inner, upper = 16 * (2 * 384 + 9 * 256 + 16), 3 * 256 * 384, 3 * 256 * 256
+    assert multiply_adds(384, 256, 4) == see + inner + 2 * upper + 2 * 16 * 768 + 16 * 16
+    assert multiply_adds(384, 256) == 16 * (2 * 384 + 3 * 256 + 16) + inner + 2 * 16 * 256 + 256
+    assert random_network(4, 32, 16, layers=3).multiply_adds == multiply_adds(32, 16, 3)
+
+
 def test_weights_stand_as_the_kernels_read_them() -> None:
-    model = random_network(4, 32, 16)
-    inner = model.network.inner.reshape(3, 16, 16, 2)  # blocks, pairs of inputs
-    assert (inner.transpose(0, 2, 1, 3).reshape(48, 32) == model.arrays["inner"]).all()
-    low = model.network.low.reshape(16, 8, 16, 2)[5]
-    assert (low.transpose(1, 0, 2).reshape(16, 16) == model.arrays["low"][80:96]).all()
+    model = random_network(4, 32, 16, layers=3)
+    per = 4 if QUADS else 2  # inputs side by side
+
+    def plain(memory: Any, outputs: int, inputs: int) -> Any:
+        numbers = memory.view(np.uint8).astype(np.int16) - 128 if QUADS else memory
+        blocks = numbers.reshape(outputs // 16, inputs // per, 16, per)
+        return blocks.transpose(0, 2, 1, 3).reshape(outputs, inputs)
+
+    network = model.network
+    assert (plain(network.inner, 48, 32) == model.arrays["inner"]).all()
+    assert (plain(network.upper, 48, 16) == model.arrays["upper"][0]).all()
+    assert (plain(network.low, 256, 32) == model.arrays["low"]).all()
     with pytest.raises(ValueError, match="read-only"):
         model.network.inner[0] = 1
 
@@ -48,6 +66,8 @@ def test_the_base_is_a_digest_or_a_file() -> None:
     ("change", "message"),
     [
         ({"units": bytes(2)}, "does not hold two numbers"),
+        ({"units": bytes(5)}, "does not hold two numbers or three"),
+        ({"units": bytes(8)}, "does not hold two numbers or three"),
         ({"units": np.array([16, 24], "<u2").tobytes()}, "24 units"),
         ({"units": bytes(4)}, "0 units"),
         ({"inner": b"1"}, "section inner of a neural model holds 1 bytes, expected"),
@@ -60,6 +80,38 @@ def test_sections_that_do_not_fit_are_refused(change: dict[str, bytes], message:
     sections = file.unpack(packed(), file.KIND_NEURAL) | change
     with pytest.raises(ModelError, match=message):
         NeuralModel.parse(sections, vectors.small_model())
+
+
+def units(*numbers: int) -> dict[str, bytes]:
+    return {"units": np.array(numbers, "<u2").tobytes()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (units(32, 16, 9), "says 9 layers, expected 3 to 8, or nothing for two"),
+        (units(32, 16, 2), "neural model has sections .*upper.*; expected"),
+        (units(32, 16), "neural model has sections .*upper.*; expected"),
+        (units(32, 16, 3), "section last of a neural model holds"),
+        (units(32, 24, 4), "24 units"),
+        ({"upper": bytes(48 * 16)}, "section upper of a neural model holds 768 bytes, expected"),
+        ({"upper_exp": b"\x0b" * 96}, "section upper_exp of a neural model exceeds 10"),
+        ({"high": bytes(16 * 16)}, "section high of a neural model holds 256 bytes, expected 768"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(change: dict[str, bytes], message: str) -> None:
+    data = vectors.deep_network().pack(b"{}", vectors.small_model().pack(b"{}"))
+    sections = file.unpack(data, file.KIND_NEURAL) | change
+    with pytest.raises(ModelError, match=message):
+        NeuralModel.parse(sections, vectors.small_model())
+
+
+def test_two_layers_are_told_by_two_numbers() -> None:
+    sections = file.unpack(packed(), file.KIND_NEURAL) | units(32, 16, 2)
+    with pytest.raises(ModelError, match="says 2 layers"):
+        NeuralModel.parse(sections, vectors.small_model())
+    with pytest.raises(ModelError, match=r"sections .*; expected .*inner_exp, upper, upper_exp"):
+        NeuralModel.parse(sections | units(32, 16, 3), vectors.small_model())
 
 
 def test_the_registry_parses_a_model_once() -> None:

@@ -42,11 +42,13 @@ def walk(net: Any, hidden: Any, rows: Any, along: Any, count: Any, freqs: Any) -
 
 
 @kernel
-def products(weights: Any, scales: Any, pairs: Any, n_pairs: Any, sums: Any, count: Any) -> None:
-    """Take a product of as many rows as `pairs` holds, again and again."""
-    rows = len(pairs) // n_pairs
+def products(
+    weights: Any, scales: Any, packed: Any, starts: Any, n_packed: Any, sums: Any, count: Any
+) -> None:
+    """Take a product of as many rows as `starts` holds, again and again."""
+    rows = len(starts)
     for _ in range(count):
-        _add_products(weights, scales, pairs, n_pairs, sums, 0, len(scales), rows)
+        _add_products(weights, scales, packed, starts, n_packed, sums, 0, len(scales), rows)
 
 
 class Products:
@@ -55,15 +57,19 @@ class Products:
     def __init__(self, outputs: int, inputs: int, rows: int) -> None:
         random = np.random.default_rng(1)
         self.size = outputs * inputs * rows
-        self._weights = random.integers(-127, 128, outputs * inputs).astype(np.int16)
+        self._n_packed = inputs // steps.PACKED
+        self._weights = random.integers(-127, 128, 2 * outputs * self._n_packed).astype(np.int16)
         self._scales = np.ones(outputs, np.int32)
-        self._pairs = random.integers(-127, 128, rows * inputs).astype(np.int16).view(np.int32)
+        self._packed = random.integers(0, 1 << 20, rows * self._n_packed).astype(np.int32)
+        self._starts = np.zeros(rows, np.int32)
         self._sums = np.zeros(rows * outputs, np.int32)
-        self._n_pairs = inputs // 2
 
     def run(self, count: int) -> None:
         """Take it so many times."""
-        products(self._weights, self._scales, self._pairs, self._n_pairs, self._sums, count)
+        products(
+            self._weights, self._scales, self._packed, self._starts, self._n_packed, self._sums,
+            count,
+        )  # fmt: skip
 
 
 def multiply_adds(model: NeuralModel) -> int:
