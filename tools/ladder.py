@@ -1,11 +1,12 @@
 """Train networks of several kinds and sizes on the same text, and say what each buys.
 
-    python tools/ladder.py CORPUS... [--text 8M] [--shapes 64x32,128x64,gru:64,...] [--work DIR]
+    python tools/ladder.py CORPUS... [--text 8M] [--shapes 64x32,128x64x4,gru:64,...] [--work DIR]
 
-Every network learns in the loop of the n-gram mixture that comes with lmarc, from the same start of
-the same text. The table has bits per byte over the last quarter of that text as it was learnt, each
-byte before it was learnt from, against those of the mixture alone; multiply-adds a byte; and what
-coding takes of a core. `gru:N` is a GRU of N units in floats, for comparison: no codec runs it.
+Every network learns in the loop of the n-gram mixture that comes with lmarc (with `--over`, of a
+blend over it), from the same start of the same text. `AxBxL` has L layers, `AxB` two. The table has
+bits per byte over the last quarter of that text as it was learnt, each byte before it was learnt
+from, against those of the mixture alone; multiply-adds a byte; and what coding takes of a core.
+`gru:N` is a GRU of N units in floats, for comparison: no codec runs it.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from lmarc.train.data import documents, gather
 from lmarc.train.export import export
 from lmarc.train.feed import ByteSource
 from lmarc.train.loop import LOG, Settings, train_network
+from lmarc.train.neural import blend_model
 
 SHAPES = "64x32,128x64,192x128,256x160,384x256,gru:64,gru:128"
 HEAD = (
@@ -98,15 +100,18 @@ class GruNetwork(nn.Module):
 
 
 def measure(
-    name: str, base: NgramModel, texts: dict[str, bytes], text: int, work: Path
+    name: str, source: ByteSource, base: NgramModel, texts: dict[str, bytes], args: Any
 ) -> list[str]:
     """Train one network; return its row."""
     torch.manual_seed(1)
     gru = name.startswith("gru:")
     net: Any = GruNetwork(int(name[4:])) if gru else ByteNetwork(Shape(*map(int, name.split("x"))))
-    settings = Settings(minutes=1e9, text=text)
+    settings = Settings(
+        minutes=1e9, text=args.text, rate=args.rate, rows=args.rows, device=args.device
+    )
+    text, work = args.text, args.work
     start = time.monotonic()
-    kept = train_network(net, ByteSource(base), texts, settings, work)
+    kept = train_network(net, source, texts, settings, work)
     minutes = (time.monotonic() - start) / 60
     lines = [json.loads(line) for line in (work / LOG).read_text().splitlines()]
     last = [line for line in lines if line["bytes"] > 0.75 * text] or lines[-1:]
@@ -116,7 +121,7 @@ def measure(
     if gru:
         products = f"{net.multiply_adds():,}"
     else:
-        model = export(kept, base)
+        model = export(kept.cpu(), base)
         products = f"{model.multiply_adds:,}"
         content = max(texts.values(), key=len)[:TIMED]
         compress_with(model, content[:1000])
@@ -133,15 +138,20 @@ def main() -> None:
     parser.add_argument("corpus", nargs="+")
     parser.add_argument("--text", type=units.size, default=8 << 20, help="bytes to learn from (8M)")
     parser.add_argument("--shapes", default=SHAPES, help="(%(default)s)")
+    parser.add_argument("--over", help="correct this multi-scale model without a network")
+    parser.add_argument("--rate", type=float, default=4e-3, help="(%(default)s)")
+    parser.add_argument("--rows", type=int, default=32, help="(%(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--work", type=Path, default=Path("ladder-work"))
     args = parser.parse_args()
     base = registry.ngram_model(registry.shipped("ngram"))
+    source = ByteSource(base, blend_model(args.over, base))
     texts = gather(documents(args.corpus), 1 << 30).part("mixture")
     print("| " + " | ".join(HEAD) + " |")
     print("|" + "---|" * len(HEAD))
     for name in args.shapes.split(","):
         shutil.rmtree(args.work, ignore_errors=True)
-        row = measure(name, base, texts, args.text, args.work)
+        row = measure(name, source, base, texts, args)
         print("| " + " | ".join(row) + " |", flush=True)
     shutil.rmtree(args.work, ignore_errors=True)
 
