@@ -59,7 +59,35 @@ def test_training_goes_on_from_a_model_with_more_units(
     bits = [json.loads(line)["bits_per_byte"] for line in capsys.readouterr().out.splitlines()]
     assert bits[1] < bits[0]
     assert main([*command, str(second), "--units", "16x16", "--init", str(second)]) > 2
-    assert "32x16 units, expected at most 16x16" in capsys.readouterr().err
+    assert "2 layers of 32 and 16 units, expected at most 2 of 16 and 16" in capsys.readouterr().err
+
+
+def test_a_deep_network_learns_over_a_blend_and_from_another_fold(
+    tmp_path: Path,
+    texts: Path,
+    little: Path,
+    model_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    contexts, net, out = (tmp_path / f"{name}.lmmodel" for name in ("contexts", "net", "max"))
+    blend = ["train", "multiscale", str(little), "-q", "--train-text", "40k", "--below"]
+    assert main([*blend, str(model_file), "-o", str(contexts)]) == 0
+    options = ["--ngram", str(model_file), "--units", "32x16", "--layers", "3", "--over"]
+    command = ["train", "neural", str(little), *QUICK, *options, str(contexts), "-o", str(net)]
+    fold = ["--fold", str(texts), str(model_file), "--weight", "texts, fold 1=0.01"]
+    assert main([*command, *fold]) == 0
+    bits = json.loads(capsys.readouterr().out)["bits_per_byte"]
+    assert 0 < bits < 8
+    assert main([*blend, str(net), "-o", str(out)]) == 0
+    archive = str(tmp_path / "a.lmarc")
+    given = ["--preset", "max", "--model", str(out), "--embed-model"]
+    assert main(["create", archive, str(texts / "1.txt"), "-q", *given]) == 0
+    assert main(["verify", archive, "-q"]) == 0
+    pruned = ["--init", str(net), "--prune", "0.3", "-o", str(tmp_path / "no")]
+    assert main(["train", "neural", str(little), *QUICK, *options[:2], *pruned]) > 2
+    assert "cannot be pruned" in capsys.readouterr().err
+    assert main([*command[:-3], str(out), "-o", str(tmp_path / "no")]) > 2
+    assert "blends a network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["code", "=2", "code=many", "code=-1", "code=inf"])
@@ -154,9 +182,14 @@ def test_four_bits_and_fewer_units_make_smaller_files(
     [
         (["--adapter"], "need --init"),
         (["--prune", "0.5"], "need --init"),
-        (["--init", "shipped", "--adapter", "--bits", "4"], "leaves --units, --prune and --bits"),
+        (
+            ["--init", "shipped", "--adapter", "--bits", "4"],
+            "leaves --units, --layers, --prune and --bits",
+        ),
         (["--init", "shipped", "--prune", "0.5", "--units", "16x16"], "does not go with --units"),
         (["--soft", "0.5"], "there is none"),
+        (["--layers", "9"], "--layers is 9, expected 2 to 8"),
+        (["--init", "shipped", "--adapter", "--layers", "3"], "leaves --units, --layers"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

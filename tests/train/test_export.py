@@ -49,7 +49,7 @@ def test_a_network_grows_and_predicts_the_same() -> None:
 
 def test_a_network_never_shrinks() -> None:
     model = vectors.small_network()
-    with pytest.raises(ModelError, match="expected at most 16x16"):
+    with pytest.raises(ModelError, match="expected at most 2 of 16 and 16"):
         restore(model, Shape(16, 16))
 
 
