@@ -68,6 +68,40 @@ def test_the_state_goes_on_between_batches() -> None:
     torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-3, atol=1e-3)
 
 
+def test_rows_of_tables_are_products_with_what_is_1_in_one_place() -> None:
+    torch.manual_seed(2)
+    net = ByteNetwork(Shape(32, 16, 3))
+    before, seen = torch.randint(0, 256, (3, 5, 2)), torch.rand(3, 5, 16)
+    grads = []
+    for one_hot in (False, True):
+        sums = net.entering(before, seen, one_hot=one_hot)
+        assert [part.shape[2] for part in sums] == [64, 48, 48, 16]
+        net.zero_grad()
+        whole = torch.cat(sums, 2)
+        (whole * torch.linspace(-1, 1, whole.shape[2])).sum().backward()
+        parts = (net.last, net.second_last, net.see)
+        grads.append([whole, *(part.weight.grad.clone() for part in parts)])
+    for plain, found in zip(*grads, strict=True):
+        torch.testing.assert_close(plain, found)
+
+
+def test_layers_beyond_the_second_learn_and_carry_a_state() -> None:
+    before, text, freqs = inputs(vectors.prose("deep", 600))
+    torch.manual_seed(4)
+    net = ByteNetwork(Shape(32, 16, 4))
+    with torch.no_grad():
+        net.high.weight.normal_()
+        whole, _ = net.cost(before, text, freqs, net.initial(1))
+        first, hidden = net.cost(before[:, :250], text[:, :250], freqs[:, :250], net.initial(1))
+        assert hidden.second.shape == (1, 48)
+        second, _ = net.cost(before[:, 250:], text[:, 250:], freqs[:, 250:], hidden)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-3, atol=1e-3)
+    costs, _ = net.cost(before, text, freqs, net.initial(1))
+    costs.sum().backward()
+    for part in (net.upper, net.inner, net.last):
+        assert part.weight.grad.abs().sum() > 0
+
+
 def test_exponents_fit_the_largest_weight() -> None:
     weight = torch.tensor([[0.12, -0.05], [3.0, 0.0], [0.0, 0.0], [500.0, 1.0]])
     assert dyadic(weight)[:, 0].tolist() == [10, 5, 10, 0]
