@@ -8,6 +8,7 @@ An encoder goes along time, products of many bytes at once; a decoder goes along
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -200,6 +201,11 @@ class TorchNetwork(Products):
 
     def _recur(self, sums: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         gates, values = self._first_parts(sums)
+        if gates.is_cuda and find_spec("triton"):
+            from lmarc.codec.recurrence_triton import states_of
+
+            states = states_of(gates, values, state[0])
+            return states, states[-1:]
         states = torch.empty_like(gates)
         row = state[0]
         for step in range(len(gates)):
