@@ -23,6 +23,7 @@ from lmarc.model.ngram import NgramModel, aligned, thread_scratch
 
 __all__ = [
     "EitherCodec", "Job", "TogetherCodec", "decode_jobs", "either", "joined", "lanes_of", "only",
+    "rows_for",
 ]  # fmt: skip
 
 TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
@@ -221,6 +222,15 @@ def joined(each: Sequence[T]) -> T:
     kind: Any = type(each[0])
     whole: T = kind(*(_concatenated(arrays) for arrays in zip(*each, strict=True)))
     return whole
+
+
+def rows_for(count: int) -> int:
+    """Return how many rows a network should take for so many chunks.
+
+    Four rows share what is read of the weights: three take as long, and one that is of no chunk
+    costs nothing.
+    """
+    return count + (count % 4 == 3)
 
 
 def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

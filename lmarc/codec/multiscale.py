@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
-from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
+from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only, rows_for
 from lmarc.codec.neural import ALONG, elsewhere, mixture_freqs
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
@@ -76,7 +76,7 @@ def decompress_together(
         )
         where = device()
         if where == "cpu" or model.neural is None:
-            hidden = model.hidden(count)
+            hidden = model.hidden(rows_for(count))
             multiscale_lanes.decode(given, blends, model.network, hidden, bits, 32 - match_bits)
         else:
             from lmarc.codec import neural_torch

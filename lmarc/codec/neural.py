@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import Elsewhere, device
-from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
+from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only, rows_for
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
 from lmarc.kernels import distributions, lanes, neural
@@ -70,7 +70,7 @@ def decompress_together(
         joint = joined([model.joint() for _ in jobs])
         where = device()
         if where == "cpu":
-            hidden = model.hidden(len(jobs))
+            hidden = model.hidden(rows_for(len(jobs)))
             lanes.decode(given, joint, model.network, hidden, bits, 32 - match_bits)
         else:
             from lmarc.codec import neural_torch

@@ -110,11 +110,12 @@ def multiply(
             _put(sums, to + 2 * stride + 16, c_2 * scale_2, onto)
             _put(sums, to + 3 * stride, d * scale, onto)
             _put(sums, to + 3 * stride + 16, d_2 * scale_2, onto)
-    for row in range(rows):
-        to = at + row * stride
-        for block in range(blocks if row < together else 0, n_outputs >> 4, 2):
-            # Two blocks share what is read of the inputs; the last may be alone.
-            other = min(block + 1, (n_outputs >> 4) - 1)
+    for block in range(0, n_outputs >> 4, 2):
+        # Two blocks share what is read of the inputs; the last may be alone. The rows that are left
+        # find the weights near.
+        other = min(block + 1, (n_outputs >> 4) - 1)
+        for row in range(together if block < blocks else 0, rows):
+            to = at + row * stride
             place, place_2, quad = size * block, size * other, row * n_quads
             a, b, c, d = splat_at(starts, row), splat(0), splat_at(starts, row), splat(0)
             for _ in range(0, n_quads, 2):

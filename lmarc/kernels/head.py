@@ -1,4 +1,4 @@
-"""A last layer that learns inside the chunk: from the network's second layer to a symbol's scores.
+"""A last layer that learns inside the chunk: from the network's last layer to a symbol's scores.
 
 spec/v1/multiscale.md, section 5.  A table of weights for the high symbol, and one for the low
 symbol behind each high one, all zero at the start of a chunk; after each symbol the one in use

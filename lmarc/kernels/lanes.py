@@ -228,7 +228,7 @@ def decode(
         Of all lanes; changed.
     net : network.Network
     hidden : network.Hidden
-        Scratch memory, of as many rows as there are lanes.
+        Scratch memory, of as many rows as there are lanes or more.
     bits, match_shift : int
         As for `ngram.model`; the same for all.
     """
@@ -240,7 +240,7 @@ def decode(
             if _goes_on(given, lane, position):
                 freqs = _look(given, hidden.before, lane, position, bits)
                 network.see(hidden, lane, freqs)
-        network.step(net, hidden, lanes, 0)
+        network.step(net, hidden, len(hidden.before) // 2, 0)
         for lane in range(lanes):
             if _goes_on(given, lane, position):
                 corrections = network.high(net, hidden, lane)

@@ -211,7 +211,7 @@ def decode(
             if lanes._goes_on(given, lane, position):
                 network.see(hidden, lane, lanes._look(given, hidden.before, lane, position, bits))
         if n_pairs > 0:
-            network.step(net, hidden, count, 0)
+            network.step(net, hidden, len(hidden.before) // 2, 0)
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
                 pair = lane * n_pairs

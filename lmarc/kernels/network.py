@@ -24,6 +24,7 @@ from ._jit import I16Array, I32Array, I64Array, inlined, integer
 from ._vector import (
     QUADS,
     dot_pairs,
+    dot_quads,
     load_i16,
     load_i32,
     maximum,
@@ -309,19 +310,64 @@ def see(hidden: Hidden, row: int, freqs: Vector) -> None:
 
 
 @inlined
-def _tables(network: Network, hidden: Hidden, rows: int) -> None:
-    """Write to the sums what the last two bytes of each row bring."""
-    n1, n_sums = len(hidden.units_1), len(network.see_scales)
-    for row in range(rows):
-        last = integer(hidden.before[2 * row]) * n_sums
-        second_last = integer(hidden.before[2 * row + 1]) * 2 * n1
-        for at in range(0, 2 * n1, 16):
-            value = load_i16(network.last, last + at)
-            value = value + load_i16(network.second_last, second_last + at)
-            store_i32(hidden.sums, row * n_sums + at, value * 64)
-        for at in range(2 * n1, n_sums, 16):
-            value = load_i16(network.last, last + at)
-            store_i32(hidden.sums, row * n_sums + at, value * 64)
+def _seen(weights: I16Array, place: int, hidden: Hidden, row: int) -> Vector:
+    """Sixteen outputs of what a row sees of the mixture, not scaled."""
+    first = N_SEEN // PACKED * row
+    if QUADS:
+        outputs = splat(integer(hidden.seen_starts[row]))
+        for k in range(N_SEEN // PACKED):
+            inputs = splat_at(hidden.seen_packed, first + k)
+            outputs = dot_quads(weights, place + 32 * k, inputs, outputs)
+    else:
+        outputs = splat(0)
+        for k in range(N_SEEN // PACKED):
+            inputs = splat_at(hidden.seen_packed, first + k)
+            outputs = outputs + dot_pairs(weights, place + 32 * k, inputs)
+    return outputs
+
+
+@inlined
+def _begin(network: Network, hidden: Hidden, first: int, end: int, both: int, rows: int) -> None:
+    """Write the sums from `first` to `end` of each row: what its past and the mixture bring.
+
+    A layer's are begun when it is its turn, so that they are near when its product comes. Four rows
+    are taken together, as in products.
+
+    Parameters
+    ----------
+    both : int
+        1 where the byte before the last brings something, else 0: a constant, so that the other is
+        not compiled.
+    """
+    together = rows & -4
+    for row in range(0, together, 4):
+        for at in range(first, end, 16):
+            place = 2 * N_SEEN // PACKED * at
+            scale = load_i32(network.see_scales, at)
+            a = _seen(network.see, place, hidden, row) * scale
+            b = _seen(network.see, place, hidden, row + 1) * scale
+            c = _seen(network.see, place, hidden, row + 2) * scale
+            d = _seen(network.see, place, hidden, row + 3) * scale
+            _add_past(network, hidden, row, at, a, both)
+            _add_past(network, hidden, row + 1, at, b, both)
+            _add_past(network, hidden, row + 2, at, c, both)
+            _add_past(network, hidden, row + 3, at, d, both)
+    for row in range(together, rows):
+        for at in range(first, end, 16):
+            seen = _seen(network.see, 2 * N_SEEN // PACKED * at, hidden, row)
+            seen = seen * load_i32(network.see_scales, at)
+            _add_past(network, hidden, row, at, seen, both)
+
+
+@inlined
+def _add_past(network: Network, hidden: Hidden, row: int, at: int, seen: Vector, both: int) -> None:
+    """Write sixteen sums."""
+    n_second, n_sums = 2 * len(hidden.units_1), len(network.see_scales)
+    past = load_i16(network.last, integer(hidden.before[2 * row]) * n_sums + at)
+    if both:
+        second_last = integer(hidden.before[2 * row + 1]) * n_second
+        past = past + load_i16(network.second_last, second_last + at)
+    store_i32(hidden.sums, row * n_sums + at, past * 64 + seen)
 
 
 @inlined
@@ -336,11 +382,7 @@ def step(network: Network, hidden: Hidden, rows: int, along: int) -> None:
     """
     n1, n2, layers = len(hidden.units_1), len(hidden.units_2), len(hidden.layers)
     n_sums = len(network.see_scales)
-    _tables(network, hidden, rows)
-    _add_products(
-        network.see, network.see_scales, hidden.seen_packed, hidden.seen_starts,
-        N_SEEN // PACKED, hidden.sums, 0, n_sums, rows,
-    )  # fmt: skip
+    _begin(network, hidden, 0, 2 * n1, 1, rows)
     for row in range(rows):
         sums = row * n_sums
         state = (1 - along) * row * n1
@@ -352,20 +394,24 @@ def step(network: Network, hidden: Hidden, rows: int, along: int) -> None:
             entered = entered + out
         if QUADS:
             hidden.first_starts[row] = byte_products.start(entered)
+    _begin(network, hidden, 2 * n1, 2 * n1 + 3 * n2, 0, rows)
     _add_products(
         network.inner, network.inner_scales, hidden.first_packed, hidden.first_starts,
         n1 // PACKED, hidden.sums, 2 * n1, n_sums, rows,
     )  # fmt: skip
     _recur(hidden, 2, n_sums, rows, along)
     for layer in range(3, layers + 1):
+        first = 2 * n1 + 3 * n2 * (layer - 2)
+        _begin(network, hidden, first, first + 3 * n2, 0, rows)
         _add_products(
             part(network.upper, layer - 3, layers - 2),
             part(network.upper_scales, layer - 3, layers - 2),
             part(hidden.outs_packed, layer - 3, layers - 1),
             part(hidden.outs_starts, layer - 3, layers - 1),
-            n2 // PACKED, hidden.sums, 2 * n1 + 3 * n2 * (layer - 2), n_sums, rows,
+            n2 // PACKED, hidden.sums, first, n_sums, rows,
         )  # fmt: skip
         _recur(hidden, layer, n_sums, rows, along)
+    _begin(network, hidden, n_sums - 16, n_sums, 0, rows)
 
 
 @inlined
@@ -406,9 +452,7 @@ def high(network: Network, hidden: Hidden, row: int) -> Vector:
 def low(network: Network, hidden: Hidden, row: int, high: int) -> Vector:
     """Its corrections for the low nibble, once the high one is known and `see` has its freqs."""
     product = _of_outs(network.low, high, hidden, row)
-    n_packed = N_SEEN // PACKED
-    start = integer(hidden.seen_starts[row])
-    seen = _sixteen(network.see_low, 0, hidden.seen_packed, row * n_packed, n_packed, start)
+    seen = _seen(network.see_low, 0, hidden, row)
     sums = load_i16(network.low_bias, 16 * high) * 64
     sums = sums + product * load_i32(network.low_scales, 16 * high)
     return _logits(sums + seen * load_i32(network.see_low_scales, 0))

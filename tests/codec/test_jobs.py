@@ -90,3 +90,7 @@ def test_lanes_hold_words_texts_and_profiles_of_their_own() -> None:
     limits = [MODEL.static(profile).limits.tolist() for profile in (1, 0)]
     assert given.static.limits.tolist() == limits[0] + limits[1]
     assert given.static.buckets is MODEL.static(0).buckets
+
+
+def test_three_rows_are_taken_as_four() -> None:
+    assert [jobs.rows_for(count) for count in range(1, 9)] == [1, 2, 4, 4, 5, 6, 8, 8]
