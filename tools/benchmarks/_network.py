@@ -73,5 +73,7 @@ class Products:
 
 
 def multiply_adds(model: NeuralModel) -> int:
-    """Return the products that a byte takes in the two large ones, which `Products` stands for."""
-    return int(model.arrays["see"].size + model.arrays["inner"].size)
+    """Return the products that a byte takes in the large ones, which `Products` stands for."""
+    return sum(
+        model.arrays[name].size for name in ("see", "inner", "upper") if name in model.arrays
+    )

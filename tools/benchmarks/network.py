@@ -204,13 +204,13 @@ def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: i
     size, rows = len(chunk), neural.ALONG
     along, together = model.hidden(rows), model.hidden(TOGETHER)
     n1, n2 = model.units
-    outputs = 2 * n1 + 3 * n2 + 16
-    see, inner = _network.Products(outputs, 16, rows), _network.Products(3 * n2, n1, rows)
+    sizes = [(len(model.arrays["see"]), 16), (3 * n2, n1), *[(3 * n2, n2)] * (model.layers - 2)]
+    products = [_network.Products(outputs, inputs, rows) for outputs, inputs in sizes]
     small = _network.Products(SMALL, SMALL, rows)
 
     def large(_: int) -> None:
-        see.run(size // rows)
-        inner.run(size // rows)
+        for product in products:
+            product.run(size // rows)
 
     actions: dict[str, Callable[[int], object]] = {
         "mixture": lambda _: ngram.model_steps(model.ngram, chunk, choice, thread_scratch()),
@@ -281,10 +281,11 @@ def run(options: argparse.Namespace) -> int:
     texts.sort(key=lambda text: (text.domain, text.name))
     worst = max(texts, key=lambda text: text.share)
     first = paths[0].read_bytes()[: options.chunk]
-    units_text = "x".join(map(str, model.units))
+    n1, n2 = model.units
+    layers = f" in {network.layers} layers" if network.layers > 2 else ""
     what = (
         f"{len(texts)} texts, {speeds.size / 1e6:.1f} MB in chunks of {options.chunk >> 10} KiB, "
-        f"up to {options.count} of a text. Network of {units_text} units; the blend's file has "
+        f"up to {options.count} of a text. Network of {n1}x{n2} units{layers}; the blend's file has "
         f"{located.size:,} bytes. "
         f"Worst text: {worst.name}, {worst.share:.3f}. One core: coding "
         f"{speeds.size / 1e6 / speeds.coding:.2f} MB/s, decoding "
