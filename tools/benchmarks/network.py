@@ -285,8 +285,8 @@ def run(options: argparse.Namespace) -> int:
     layers = f" in {network.layers} layers" if network.layers > 2 else ""
     what = (
         f"{len(texts)} texts, {speeds.size / 1e6:.1f} MB in chunks of {options.chunk >> 10} KiB, "
-        f"up to {options.count} of a text. Network of {n1}x{n2} units{layers}; the blend's file has "
-        f"{located.size:,} bytes. "
+        f"up to {options.count} of a text. Network of {n1}x{n2} units{layers}; the "
+        f"blend's file has {located.size:,} bytes. "
         f"Worst text: {worst.name}, {worst.share:.3f}. One core: coding "
         f"{speeds.size / 1e6 / speeds.coding:.2f} MB/s, decoding "
         f"{speeds.size / 1e6 / speeds.decoding:.2f} MB/s."
