@@ -69,8 +69,8 @@ class ByteNetwork(nn.Module):
     exponents : dict of str to tensor
         Products whose exponents, float32 (outputs, 1), stay as they are.
     masks : pair of float32 tensors, optional
-        What leaves the two layers is multiplied by them; they broadcast to (B, T, units). For
-        networks of two layers.
+        What leaves the first layer, and every other one, is multiplied by them; they broadcast to
+        (B, T, units).
     """
 
     def __init__(self, shape: Shape, bits: int = 8) -> None:
@@ -162,6 +162,8 @@ class ByteNetwork(nn.Module):
         for weight, sums, start in zip(uppers, others[1:], starts[1:], strict=True):
             sums = _added(sums, out, weight)
             out, state = gated_layer(sums, start.contiguous(), out, rounded=self.rounded)
+            if self.masks is not None:
+                out = out * self.masks[1]
             outs.append(out)
             states.append(state)
         out = torch.cat(outs, 2) if len(outs) > 1 else out

@@ -15,7 +15,6 @@ from typing import Final
 
 import torch
 
-from lmarc.errors import ModelError
 from lmarc.model.neural import multiply_adds
 from lmarc.model.ngram import NgramModel
 from lmarc.train.byte_network import ByteNetwork, Shape
@@ -44,14 +43,7 @@ def prune(
         0 to 1, without both.
     model, texts, settings
         As for `loop.train_network`: what tells which units matter.
-
-    Raises
-    ------
-    ModelError
-        When the network has more than two layers.
     """
-    if net.shape.layers > 2:
-        raise ModelError(f"a network of {net.shape.layers} layers cannot be pruned, only one of 2")
     first, second = saliencies(net, model, texts, settings)
     return keep(net, *_chosen(net.shape, share, first, second))
 
@@ -59,7 +51,9 @@ def prune(
 def saliencies(
     net: ByteNetwork, model: NgramModel, texts: Mapping[str, bytes], settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how much each unit of both layers matters: float32, (units,) each."""
+    """Return how much each unit matters, of the first layer and of all others together: float32,
+    (units,) each.
+    """
     shape = net.shape
     totals = torch.zeros(shape.first), torch.zeros(shape.second)
     hidden = net.initial(settings.rows)
@@ -87,34 +81,43 @@ def _chosen(
     shape: Shape, share: float, first: torch.Tensor, second: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the units to keep: of all shapes that are small enough, those that matter most."""
-    most = (1 - share) * multiply_adds(shape.first, shape.second)
+    most = (1 - share) * multiply_adds(shape.first, shape.second, shape.layers)
     orders = first.argsort(descending=True), second.argsort(descending=True)
     sums = first[orders[0]].cumsum(0), second[orders[1]].cumsum(0)
     best, kept = -1.0, Shape(STEP, STEP)
     for n1 in range(STEP, shape.first + 1, STEP):
         for n2 in range(STEP, shape.second + 1, STEP):
-            if multiply_adds(n1, n2) <= most:
+            if multiply_adds(n1, n2, shape.layers) <= most:
                 left = float(sums[0][n1 - 1] + sums[1][n2 - 1])
                 if left > best:
-                    best, kept = left, Shape(n1, n2)
+                    best, kept = left, Shape(n1, n2, shape.layers)
     return orders[0][: kept.first].sort().values, orders[1][: kept.second].sort().values
 
 
 def keep(net: ByteNetwork, first: torch.Tensor, second: torch.Tensor) -> ByteNetwork:
-    """Return the network of some units of each layer: int64 tensors of their numbers."""
-    n1, n2 = net.shape.first, net.shape.second
-    small = ByteNetwork(Shape(len(first), len(second)), net.bits)
+    """Return the network of some units: int64 tensors of their numbers in the first layer, and in
+    every other one.
+    """
+    n1, n2, layers = net.shape.first, net.shape.second, net.shape.layers
+    small = ByteNetwork(Shape(len(first), len(second), layers), net.bits)
     keeps = torch.cat([first, first + n1])
-    inner = torch.cat([second, second + n2, second + 2 * n2])
-    high = 2 * n1 + 3 * n2 + torch.arange(16)
-    outputs = torch.cat([keeps, 2 * n1 + inner, high])
+    # What enters the layers from the second on, and what leaves them.
+    entering = (
+        3 * n2 * torch.arange(layers - 1)[:, None, None] + n2 * torch.arange(3)[:, None]
+    ) + second
+    leaving = (n2 * torch.arange(layers - 1)[:, None] + second).flatten()
+    inner, upper = entering[0].flatten(), (entering[1:] - 3 * n2).flatten()
+    high = torch.arange(net.shape.sums - 16, net.shape.sums)
+    outputs = torch.cat([keeps, 2 * n1 + entering.flatten(), high])
     with torch.no_grad():
         small.last.weight.copy_(net.last.weight[:, outputs])
         small.second_last.weight.copy_(net.second_last.weight[:, keeps])
         small.see.weight.copy_(net.see.weight[outputs])
         small.inner.weight.copy_(net.inner.weight[inner][:, first])
+        if layers > 2:
+            small.upper.weight.copy_(net.upper.weight[upper][:, second])
         for name in ("high", "low"):
-            getattr(small, name).weight.copy_(getattr(net, name).weight[:, second])
+            getattr(small, name).weight.copy_(getattr(net, name).weight[:, leaving])
         for name in ("see_low", "low_bias"):
             getattr(small, name).weight.copy_(getattr(net, name).weight)
     return small

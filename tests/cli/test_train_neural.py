@@ -83,9 +83,6 @@ def test_a_deep_network_learns_over_a_blend_and_from_another_fold(
     given = ["--preset", "max", "--model", str(out), "--embed-model"]
     assert main(["create", archive, str(texts / "1.txt"), "-q", *given]) == 0
     assert main(["verify", archive, "-q"]) == 0
-    pruned = ["--init", str(net), "--prune", "0.3", "-o", str(tmp_path / "no")]
-    assert main(["train", "neural", str(little), *QUICK, *options[:2], *pruned]) > 2
-    assert "cannot be pruned" in capsys.readouterr().err
     assert main([*command[:-3], str(out), "-o", str(tmp_path / "no")]) > 2
     assert "blends a network" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from lmarc.codec import vectors
@@ -15,22 +16,28 @@ TEXTS = {"prose": vectors.prose("pruned", 40_000)}
 SHAPE = Shape(48, 32)
 IDLE = torch.arange(16) * 2  # of 32 units
 
+both_depths = pytest.mark.parametrize("layers", [2, 4])
 
-def network() -> ByteNetwork:
-    """Return a network in which some units of both layers are not listened to."""
+
+def network(layers: int = 2) -> ByteNetwork:
+    """Return a network in which some units of all layers are not listened to."""
     torch.manual_seed(4)
-    net = ByteNetwork(SHAPE)
+    net = ByteNetwork(Shape(48, 32, layers))
     with torch.no_grad():
         net.high.weight.normal_(0, 0.3)
         net.low.weight.normal_(0, 0.3)
         net.inner.weight[:, IDLE] = 0
-        net.high.weight[:, IDLE] = 0
-        net.low.weight[:, IDLE] = 0
+        if layers > 2:
+            net.upper.weight[:, IDLE] = 0
+        for layer in range(layers - 1):
+            net.high.weight[:, 32 * layer + IDLE] = 0
+            net.low.weight[:, 32 * layer + IDLE] = 0
     return net
 
 
-def test_units_that_nothing_listens_to_do_not_matter() -> None:
-    net = network()
+@both_depths
+def test_units_that_nothing_listens_to_do_not_matter(layers: int) -> None:
+    net = network(layers)
     first, second = saliencies(net, vectors.small_model(), TEXTS, SETTINGS)
     for found, size in ((first, 48), (second, 32)):
         others = torch.tensor([unit for unit in range(size) if unit not in IDLE])
@@ -39,11 +46,12 @@ def test_units_that_nothing_listens_to_do_not_matter() -> None:
     assert net.masks is None
 
 
-def test_a_pruned_network_predicts_the_same_without_idle_units() -> None:
-    net = network()
-    share = 1 - multiply_adds(32, 16) / multiply_adds(48, 32)
+@both_depths
+def test_a_pruned_network_predicts_the_same_without_idle_units(layers: int) -> None:
+    net = network(layers)
+    share = 1 - multiply_adds(32, 16, layers) / multiply_adds(48, 32, layers)
     small = prune(net, share - 1e-9, vectors.small_model(), TEXTS, SETTINGS)
-    assert small.shape == Shape(32, 16)
+    assert small.shape == Shape(32, 16, layers)
     torch.manual_seed(5)
     text, before = torch.randint(0, 256, (2, 30)), torch.randint(0, 256, (2, 30, 2))
     freqs = torch.rand(2, 30, 2, 16) * 8000 + 1
