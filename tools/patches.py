@@ -211,7 +211,7 @@ class PatchNetwork(nn.Module):
         shape, n1, n2 = self.transformer.shape, self.below.shape.first, self.below.shape.second
         layer = 4 * shape.width**2 + 2 * shape.width * (shape.hidden + shape.window)
         patch = shape.layers * layer + shape.width * (n1 + 3 * n2)
-        return multiply_adds(n1, n2) + round(patch / mean)
+        return multiply_adds(n1, n2, self.below.shape.layers) + round(patch / mean)
 
 
 def chosen(vectors: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
@@ -316,7 +316,7 @@ class Tool:
         products = net.multiply_adds(self.mean) if isinstance(net, PatchNetwork) else 0
         if not products:
             name = f"{net.shape.first}x{net.shape.second}"
-            products = multiply_adds(net.shape.first, net.shape.second)
+            products = multiply_adds(net.shape.first, net.shape.second, net.shape.layers)
         settings = Settings(
             minutes=1e9,
             text=units.size(text) if text else self.options.text,
@@ -367,11 +367,15 @@ def grown(model: NeuralModel, products: int) -> Shape:
     """Return units of about as many multiply-adds as `products`, in the model's proportion."""
     first, second = model.units
     shapes = [
-        Shape(n1, n2)
+        Shape(n1, n2, model.layers)
         for n1 in range(first, 4096, 16)
         for n2 in (round(n1 * second / first / 16) * 16,)
     ]
-    return min(shapes, key=lambda shape: abs(multiply_adds(shape.first, shape.second) - products))
+
+    def far(shape: Shape) -> int:
+        return abs(multiply_adds(shape.first, shape.second, shape.layers) - products)
+
+    return min(shapes, key=far)
 
 
 def report(tool: Tool, arms: Sequence[str]) -> None:
