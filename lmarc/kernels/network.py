@@ -4,11 +4,8 @@ spec/v1/neural.md, sections 4 and 5.  Weights are int8 with an exponent for each
 is brought to units of 2**-17 and wraps at 32 bits.  States and gates are int16 in units of 2**-15,
 what enters a product is int8 in units of 2**-7.
 
-A product of K inputs and M outputs reads its weights as [M / 16][K / 2][16][2]: sixteen outputs of
-two inputs are one vector, and whatever the processor, no sum is taken across lanes.  In memory
-weights are int16: a multiply-add of pairs then reads them as they are, which beats half the memory.
-Where the processor multiplies bytes (QUADS), they are bytes, [M / 16][K / 4][16][4], and
-`byte_products` takes their products.  Sums are the same integers.
+Where the processor multiplies bytes (QUADS), `byte_products` takes products, elsewhere
+`pair_products`. Sums are the same integers.
 
 A step is taken by several *rows* at once, so that a weight is fetched once for all of them.  Rows
 are bytes that follow each other, where they are known (an encoder goes along time), or the bytes of
@@ -19,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import byte_products
+from . import byte_products, pair_products
 from ._jit import I16Array, I32Array, I64Array, inlined, integer
 from ._vector import (
     QUADS,
@@ -185,87 +182,7 @@ def _add_products(
     if QUADS:
         byte_products.multiply(weights, scales, packed, starts, n_packed, sums, at, stride, rows, 1)
     else:
-        add_pairs(weights, scales, packed, n_packed, sums, at, stride, rows)
-
-
-@inlined
-def add_pairs(
-    weights: I16Array,
-    scales: I32Array,
-    pairs: I32Array,
-    n_pairs: int,
-    sums: I32Array,
-    at: int,
-    stride: int,
-    rows: int,
-) -> None:
-    """Add a product of int16 by pairs to `len(scales)` sums from `at` on, in each row.
-
-    Four sums at a time stay in registers: those of four rows, or of a single row where it is alone.
-    """
-    n_outputs = len(scales)
-    size = 32 * n_pairs  # weights of sixteen outputs
-    row = 0
-    while row + 4 <= rows:
-        row += 4
-    for block in range(n_outputs // 16):
-        scale = load_i32(scales, 16 * block)
-        to = at + 16 * block
-        for first in range(0, row, 4):
-            a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-            place, pair = size * block, first * n_pairs
-            for _ in range(n_pairs):
-                a = a + dot_pairs(weights, place, splat_at(pairs, pair))
-                b = b + dot_pairs(weights, place, splat_at(pairs, pair + n_pairs))
-                c = c + dot_pairs(weights, place, splat_at(pairs, pair + 2 * n_pairs))
-                d = d + dot_pairs(weights, place, splat_at(pairs, pair + 3 * n_pairs))
-                place, pair = place + 32, pair + 1
-            place = to + first * stride
-            _add(sums, place, a * scale)
-            _add(sums, place + stride, b * scale)
-            _add(sums, place + 2 * stride, c * scale)
-            _add(sums, place + 3 * stride, d * scale)
-    for single in range(row, rows):
-        block = 0
-        place = at + single * stride
-        pair = single * n_pairs
-        while block + 4 <= n_outputs // 16:
-            a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-            first = size * block
-            for k in range(n_pairs):
-                inputs = splat_at(pairs, pair + k)
-                a = a + dot_pairs(weights, first, inputs)
-                b = b + dot_pairs(weights, first + size, inputs)
-                c = c + dot_pairs(weights, first + 2 * size, inputs)
-                d = d + dot_pairs(weights, first + 3 * size, inputs)
-                first += 32
-            to = place + 16 * block
-            _add(sums, to, a * load_i32(scales, 16 * block))
-            _add(sums, to + 16, b * load_i32(scales, 16 * block + 16))
-            _add(sums, to + 32, c * load_i32(scales, 16 * block + 32))
-            _add(sums, to + 48, d * load_i32(scales, 16 * block + 48))
-            block += 4
-        while block < n_outputs // 16:
-            product = _product(weights, size * block, pairs, pair, n_pairs)
-            _add(sums, place + 16 * block, product * load_i32(scales, 16 * block))
-            block += 1
-
-
-@inlined
-def _add(sums: I32Array, at: int, more: Vector) -> None:
-    store_i32(sums, at, load_i32(sums, at) + more)
-
-
-@inlined
-def _product(weights: I16Array, place: int, pairs: I32Array, pair: int, n_pairs: int) -> Vector:
-    """Sixteen outputs of one row, in four sums that do not wait for each other."""
-    a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-    for k in range(0, n_pairs, 4):
-        a = a + dot_pairs(weights, place + 32 * k, splat_at(pairs, pair + k))
-        b = b + dot_pairs(weights, place + 32 * k + 32, splat_at(pairs, pair + k + 1))
-        c = c + dot_pairs(weights, place + 32 * k + 64, splat_at(pairs, pair + k + 2))
-        d = d + dot_pairs(weights, place + 32 * k + 96, splat_at(pairs, pair + k + 3))
-    return (a + b) + (c + d)
+        pair_products.add(weights, scales, packed, n_packed, sums, at, stride, rows)
 
 
 @inlined
@@ -275,7 +192,7 @@ def _sixteen(
     """Sixteen outputs of one row, not scaled."""
     if QUADS:
         return byte_products.product(weights, place, packed, first, n_packed, start)
-    return _product(weights, place, packed, first, n_packed)
+    return pair_products.product(weights, place, packed, first, n_packed)
 
 
 @inlined

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import lanes, network, neural, ngram, rans, subword, transformer
+from . import lanes, neural, ngram, pair_products, rans, subword, transformer
 from ._jit import (
     I16Array,
     I32Array,
@@ -80,7 +80,7 @@ def _corrections(net: Network, pairs: I32Array, row: int, level: int, prefix: in
     """A row's corrections of the branches below a node, by what left the Transformer, in pairs."""
     width = integer(net.transformer.sizes[transformer.WIDTH])
     node = prefix + (0 if level == 0 else (1 if level == 1 else 17))
-    product = network._product(
+    product = pair_products.product(
         net.branches, 16 * width * node, pairs, row * (width // 2), width // 2
     )
     logits = product * load_i32(net.scales, 16 * node) >> 5

@@ -1,6 +1,6 @@
 """The Transformer's step in integers: int8 products, an int16 stream, attention over a ring.
 
-spec/v1/transformer.md is the authority. Products are those of `network`: weights are int16 in
+spec/v1/transformer.md is the authority. Products are those of `pair_products`: weights are int16 in
 memory, [M / 16][K / 2][16][2], and no sum is taken across lanes. Keys and values of the last steps
 stand in rings of the same layout, so that scores and what attention finds are such products too.
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import byte_products, mixture, network
+from . import byte_products, mixture, pair_products
 from ._jit import I16Array, I32Array, I64Array, inlined, integer, kernel
 from ._vector import (
     QUADS,
@@ -301,7 +301,7 @@ def _multiply(
     else:
         memory.sums[: rows * outputs] = 0
         n_pairs = len(own) // outputs // 2
-        network.add_pairs(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
+        pair_products.add(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
     return outputs
 
 
