@@ -48,6 +48,10 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 # SHA-256 -> file in the package. A model that shipped once is never changed, only superseded.
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
+    "67d24a11247aeca831f99c6e9ee3afc7ccdb6a74659bd064411d462017b20d0f": "lmarc-neural-2.lmmodel",
+    "23e98599ec1d8cbcf32bddeb200100a3b5b49f797a193bfd553595d1d3f9cc59": (
+        "lmarc-multiscale-3.lmmodel"
+    ),
     "cde102c53b900389d2f92022000d16f92c194ec8ff56fa420efd462171b96702": "lmarc-neural-1.lmmodel",
     "4d6aa52d178154ef5c53ede80f2b32711f7ed15c99499282504870843abab9ea": (
         "lmarc-multiscale-2.lmmodel"
