@@ -20,12 +20,13 @@ from tools.craft_ngram import (
 )
 from tools.reference_decoder import (
     ADAPTER_SECTIONS,
+    DEEP_ADAPTER_SECTIONS,
     DEEP_SECTIONS,
     NEURAL_SECTIONS,
     Neural,
     model_files,
-    read_model_sections,
     read_neural_model,
+    read_neural_sections,
 )
 
 NEURAL = 4
@@ -85,10 +86,10 @@ def shipped(name: str) -> bytes:
     return next(path for path in model_files() if path.stem == name).read_bytes()
 
 
-def adapter_sections() -> dict[str, bytes]:
-    """Return the sections of an adapter of the network that comes with lmarc."""
-    base = shipped("lmarc-neural-1")
-    known = read_model_sections(base, 3, NEURAL_SECTIONS)
+def adapter_sections(name: str) -> dict[str, bytes]:
+    """Return the sections of an adapter of a network that comes with lmarc."""
+    base = shipped(name)
+    known = read_neural_sections(base)
     own = {
         "card": b'{"name": "example of an adapter"}',
         "base": hashlib.sha256(base).digest(),
@@ -97,16 +98,24 @@ def adapter_sections() -> dict[str, bytes]:
         "join": struct.pack("<64i", *[65_536, 30_000] * 32),
         "join_rate": struct.pack("<i", 200),
     }
-    for name, width in {"last": 2, "second_last": 2, "low_bias": 2, "high": 1, "low": 1}.items():
-        drawn = hashlib.shake_128(b"adapter " + name.encode()).digest(len(known[name]) // width)
+    widths = {"last": 2, "second_last": 2, "low_bias": 2, "high": 1, "low": 1}
+    for section, width in (widths | ({"upper": 1} if "upper" in known else {})).items():
+        drawn = hashlib.shake_128(b"adapter " + section.encode())
         # Large ones for a few, so that both ends of the types are passed; most stay as they are.
-        own[name] = bytes(0 if byte % 64 else byte for byte in drawn)
-    return {name: own.get(name, b"") for name in ADAPTER_SECTIONS}
+        differences = drawn.digest(len(known[section]) // width)
+        own[section] = bytes(0 if byte % 64 else byte for byte in differences)
+    names = DEEP_ADAPTER_SECTIONS if "upper" in known else ADAPTER_SECTIONS
+    return {section: own.get(section, b"") for section in names}
 
 
-def adapter(**changes: bytes) -> bytes:
+def adapter(name: str = "lmarc-neural-1", **changes: bytes) -> bytes:
     """Return the file of the example's adapter, with other sections."""
-    return pack_model({**adapter_sections(), **changes}, kind=7)
+    return pack_model({**adapter_sections(name), **changes}, kind=7)
+
+
+def deep_adapter(**changes: bytes) -> bytes:
+    """Return one of a network of four layers."""
+    return adapter("lmarc-neural-2", **changes)
 
 
 def archive(model: bytes, content: bytes, coded: bytes, kind: int = 3) -> bytes:
@@ -137,6 +146,12 @@ def example_adapter() -> bytes:
     """A chunk of text, and what differs from the network that comes with lmarc."""
     content = EXAMPLE_TEXT[:48] + bytes(range(0, 256, 16))
     return archive(adapter(), content, payload(adapter(), 0, content), 7)
+
+
+def example_deep_adapter() -> bytes:
+    """A chunk of text, and what differs from a network of four layers that comes with lmarc."""
+    content = EXAMPLE_TEXT[:24] + bytes(range(0, 256, 32))
+    return archive(deep_adapter(), content, payload(deep_adapter(), 0, content), 7)
 
 
 def with_model(model: bytes, kind: int = 3) -> bytes:
@@ -172,9 +187,15 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "neural-example": example,
     "neural-deep": deep,
     "adapter-example": example_adapter,
+    "adapter-deep": example_deep_adapter,
 }
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "adapter-upper": (MODEL, lambda: with_model(deep_adapter(upper=bytes(5)), 7)),
+    "adapter-layers": (
+        MODEL,
+        lambda: with_adapter(base=hashlib.sha256(shipped("lmarc-neural-2")).digest()),
+    ),
     "neural-flipped": (CORRUPT, lambda: with_payload(flipped())),
     "neural-profile": (CORRUPT, lambda: with_payload(b"\7" + bytes(9))),
     "neural-units": (MODEL, lambda: with_model(neural_model(units=struct.pack("<2H", 16, 24)))),
