@@ -19,7 +19,10 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "format": ({"errors"}, {"xxhash"}),
     "kernels": (set(), {"numpy", "numba", "llvmlite"}),
     "model": ({"errors", "kernels"}, {"numpy", "zstandard"}),
-    "codec": ({"errors", "format", "kernels", "model"}, {"numpy", "zstandard", "xxhash", "torch"}),
+    "codec": (
+        {"errors", "format", "kernels", "model"},
+        {"numpy", "zstandard", "xxhash", "torch", "triton"},
+    ),
     "routing": ({"errors", "codec"}, {"numpy"}),
     "archive": (
         {"errors", "format", "codec", "routing"},
@@ -31,7 +34,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "train": (
         {"lmarc", "errors", "kernels", "model", "codec"},
-        {"torch", "numpy", "numba", "pyarrow", "matplotlib", "tokenizers"},
+        {"torch", "triton", "numpy", "numba", "pyarrow", "matplotlib", "tokenizers"},
     ),
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),
 }

@@ -108,7 +108,7 @@ def adapter_sections(name: str) -> dict[str, bytes]:
     return {section: own.get(section, b"") for section in names}
 
 
-def adapter(name: str = "lmarc-neural-1", **changes: bytes) -> bytes:
+def adapter(name: str = "lmarc-neural-1", /, **changes: bytes) -> bytes:
     """Return the file of the example's adapter, with other sections."""
     return pack_model({**adapter_sections(name), **changes}, kind=7)
 

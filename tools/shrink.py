@@ -69,6 +69,7 @@ def measure(name: str, corpus: Corpus, minutes: float, work: Path) -> list[str]:
     given: dict[str, Any] = {
         "first": shipped.units[0],
         "second": shipped.units[1],
+        "layers": shipped.layers if way.begins else 2,
         "rows": 16,
         "rate": RATE if way.begins else RATE_FROM_CHANCE,
     }

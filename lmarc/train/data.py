@@ -12,16 +12,16 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lmarc.archive.workers import Workers
 from lmarc.errors import ModelError
 
 if TYPE_CHECKING:
-    from lmarc.archive.member import Member
+    from lmarc import Member
 
 __all__ = ["PARTS", "Corpus", "Document", "documents", "files", "gather"]
 
@@ -29,6 +29,7 @@ PARTS: Final = ("tables", "mixture", "held out")
 _SHARES: Final = (0.74, 0.96, 1.0)  # upper ends
 _BATCH: Final = 256  # rows of Parquet read at a time
 _RUN: Final = 4 << 20  # bytes of an archive's members that one thread reads
+_ROUND: Final = 8  # such runs for each core, between two of which all are waited for
 _SPLIT: Final = 1 << 20  # bytes; a document much larger than this is dealt out in pieces
 _LITTLE: Final = 32 << 20  # bytes of text in all, below which pieces are smaller
 _LITTLE_SPLIT: Final = 32 << 10
@@ -119,18 +120,18 @@ def _archived(path: Path) -> Iterator[Document]:
     import lmarc
 
     jobs = os.cpu_count() or 1
-    with lmarc.open(path) as archive, Workers(None, jobs) as executor:
+    with lmarc.open(path) as archive:
 
         def read(run: list[Member]) -> list[Document]:
             return [_member(path.stem, one.name, archive.read(one.path)) for one in run]
 
-        waiting: deque[Future[list[Document]]] = deque()
-        for run in _runs(member for member in archive if member.is_file()):
-            waiting.append(executor.submit(read, run))
-            if len(waiting) > 2 * jobs:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        runs = _runs(member for member in archive if member.is_file())
+        while some := list(islice(runs, _ROUND * jobs)):
+            # No thread is left while a caller has its turn: a generator may be collected there.
+            with ThreadPoolExecutor(jobs) as executor:
+                found = list(executor.map(read, some))
+            for documents_ in found:
+                yield from documents_
 
 
 def _runs(members: Iterable[Member]) -> Iterator[list[Member]]:

@@ -28,17 +28,19 @@ MODULES = (
 PROGRAM = """
 import importlib, json, os, sys
 from numba.core.dispatcher import Dispatcher
-from tests.kernels import test_counting, test_network
+from tests.kernels import test_counting, test_pair_products
 from tests.kernels.test_placing import placed
 from tests import tiny
 from lmarc.codec import neural, vectors
 from lmarc.codec.ngram import compress_with, decompress_with
+from lmarc.codec.multiscale import blended_freqs
+from lmarc.model.multiscale import MultiscaleModel
 from tests.kernels import test_distributions
 
 test_counting.test_counts_are_the_plain_ones(1)
 test_counting.test_parents_are_the_shorter_contexts_where_first_met()
 placed(1, 9, 2)
-test_network.test_products_of_pairs_are_exact(1, (16, 16))
+test_pair_products.test_products_of_pairs_are_exact(1, (16, 16))
 model = tiny.random_model(3, b"some text", n_buckets=4)
 decompress_with(model, compress_with(model, b"some text"), 9)
 net = vectors.small_network()
@@ -46,7 +48,10 @@ payload = neural.compress_with(net, b"some text")
 neural.decompress_with(net, payload, 9)
 os.environ["LMARC_DEVICE"] = "torch"
 neural.decompress_with(net, neural.compress_with(net, b"some text"), 9)
-test_distributions.freqs_of(b"some text")
+freqs = test_distributions.freqs_of(b"some text")
+lanes = vectors.small_lanes()
+blend = MultiscaleModel(lanes.arrays, vectors.small_model(), lanes.lanes)
+blended_freqs(blend, b"some text", 0, freqs)
 types = {}
 for name in sys.argv[1:]:
     module = importlib.import_module(f"lmarc.kernels.{name}")

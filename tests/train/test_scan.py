@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
 from lmarc.train import scan
 from lmarc.train.scan import gated_layer
-
-# Triton looks at it once, when it is imported.
-os.environ.setdefault("TRITON_INTERPRET", "1")
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -48,17 +43,7 @@ def fused(
     return gated_layer(pre, start, through, rounded=rounded)
 
 
-def in_triton(
-    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor | None, rounded: bool
-) -> Pair:
-    """The kernels of CUDA, in Triton's interpreter."""
-    out, last = pytest.importorskip("lmarc.train.scan_triton").Layer.apply(
-        pre, start, through, rounded
-    )
-    return out, last
-
-
-FUNCTIONS = {"fused": fused, "composed": scan._composed, "triton": in_triton}
+FUNCTIONS = {"fused": fused, "composed": scan._composed}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
