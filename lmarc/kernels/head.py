@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import pair_products
 from ._jit import I16Array, I32Array, inlined
-from ._vector import dot_pairs, maximum, minimum, move_pairs, splat, splat_at
+from ._vector import maximum, minimum, move_pairs, splat, splat_at
 
 if TYPE_CHECKING:
     from ._vector_plain import Vector
@@ -31,14 +32,7 @@ def scores(weights: I16Array, table: int, pairs: I32Array, pair: int, n_pairs: i
     pairs : int32
         Inputs, pairs of int16, from `pair` on.
     """
-    place = 32 * n_pairs * table
-    a, b, c, d = splat(0), splat(0), splat(0), splat(0)
-    for k in range(0, n_pairs, 4):
-        a = a + dot_pairs(weights, place + 32 * k, splat_at(pairs, pair + k))
-        b = b + dot_pairs(weights, place + 32 * k + 32, splat_at(pairs, pair + k + 1))
-        c = c + dot_pairs(weights, place + 32 * k + 64, splat_at(pairs, pair + k + 2))
-        d = d + dot_pairs(weights, place + 32 * k + 96, splat_at(pairs, pair + k + 3))
-    total = ((a + b) + (c + d)) >> 12
+    total = pair_products.product(weights, 32 * n_pairs * table, pairs, pair, n_pairs) >> 12
     return minimum(maximum(total, splat(-MAX_SCORE)), splat(MAX_SCORE))
 
 

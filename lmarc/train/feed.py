@@ -23,7 +23,7 @@ from lmarc.errors import ModelError
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import NgramModel
 
-__all__ = ["CHUNK", "Batch", "ByteSource", "Feed", "Order", "Source"]
+__all__ = ["CHUNK", "Batch", "ByteSource", "Chunk", "Feed", "Order", "Source"]
 
 Array = npt.NDArray[Any]
 CHUNK: Final = 65536  # bytes
@@ -151,10 +151,11 @@ class Order:
 
 
 @dataclass(slots=True)
-class _Chunk:
+class Chunk:
     """A row's text, how far it has come, and what the mixture says of it once it is asked."""
 
     domain: str
+    number: int  # in its domain
     content: bytes
     text: Array
     at: int = 0
@@ -210,10 +211,18 @@ class Feed:
         self._rows, self._steps = rows, steps
         self._skip, self._ahead = skip, ahead
 
-    def _draw(self) -> _Chunk:
-        name, number = self._order.draw()
+    def _chunk(self, name: str, number: int) -> Chunk:
         content = self._order.content(name, number)
-        return _Chunk(name, content, self._source.cut(content))
+        return Chunk(name, number, content, self._source.cut(content))
+
+    def _draw(self) -> Chunk:
+        return self._chunk(*self._order.draw())
+
+    def _ask(self, chunk: Chunk) -> Chunk:
+        """Let the mixture walk over a chunk."""
+        source = self._others.get(chunk.domain, self._source)
+        chunk.freqs = self._executor.submit(source.freqs, chunk.content)
+        return chunk
 
     def __iter__(self) -> Iterator[Batch]:
         # Rows begin at different places, so that they do not end together.
@@ -223,25 +232,20 @@ class Feed:
         fresh = np.ones(self._rows, bool)
         for _ in range(self._skip):
             fresh = self._move(rows, self._draw)
-        waiting: deque[_Chunk] = deque()
+        waiting: deque[Chunk] = deque()
 
-        def ask(chunk: _Chunk) -> _Chunk:
-            source = self._others.get(chunk.domain, self._source)
-            chunk.freqs = self._executor.submit(source.freqs, chunk.content)
-            return chunk
-
-        def take() -> _Chunk:
-            waiting.append(ask(self._draw()))
+        def take() -> Chunk:
+            waiting.append(self._ask(self._draw()))
             return waiting.popleft()
 
         for chunk in rows:
-            ask(chunk)
-        waiting.extend(ask(self._draw()) for _ in range(self._ahead))
+            self._ask(chunk)
+        waiting.extend(self._ask(self._draw()) for _ in range(self._ahead))
         while True:
             yield self._batch(rows, fresh)
             fresh = self._move(rows, take)
 
-    def _move(self, rows: list[_Chunk], take: Callable[[], _Chunk]) -> Array:
+    def _move(self, rows: list[Chunk], take: Callable[[], Chunk]) -> Array:
         """Go on by a batch; return which rows have taken a new chunk."""
         fresh = np.zeros(self._rows, bool)
         for row, chunk in enumerate(rows):
@@ -251,7 +255,7 @@ class Feed:
                 fresh[row] = True
         return fresh
 
-    def _batch(self, rows: list[_Chunk], fresh: Array) -> Batch:
+    def _batch(self, rows: list[Chunk], fresh: Array) -> Batch:
         padded = np.zeros((self._rows, self._steps + 2), np.int64)
         freqs = np.empty((self._rows, self._steps, self._source.levels, 16), np.float32)
         for row, chunk in enumerate(rows):

@@ -154,7 +154,7 @@ def train_network(
             "others": others,
         }
         given = (executor, source, texts, settings.rows, settings.steps)
-        feed: Feed | Resident
+        feed: Feed
         if _fits(settings.device, memory(source, texts)):
             feed = Resident(*given, device=settings.device, progress=prepared, **options)
         else:

@@ -6,15 +6,16 @@ walked over once, before the training, which then goes over the text as often as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmarc.train.feed import Batch, Order, Source
+from lmarc.train.feed import Batch, Chunk, Feed, Source
 
 __all__ = ["Resident", "memory"]
 
@@ -29,13 +30,13 @@ def memory(source: Source, texts: Mapping[str, bytes]) -> int:
     return sum(map(len, texts.values())) * (1 + 16 * FREQ_SIZE * source.levels)
 
 
-class Resident:
-    """As `Feed`, but for the last steps of chunks that no batch would take.
+class Resident(Feed):
+    """A feed of which nothing is computed while it is used.
 
     Parameters
     ----------
-    executor, source, texts, rows, steps, seed, skip, weights, others
-        As for `Feed`; every text is of bytes.
+    executor, source, texts, rows, steps, **options
+        As for `Feed`, but for `ahead`.
     device : str
         Where all of it lies.
     progress : callable
@@ -51,69 +52,56 @@ class Resident:
         steps: int,
         *,
         device: str,
-        seed: int = 0,
-        skip: int = 0,
-        weights: Mapping[str, float] | None = None,
-        others: Mapping[str, Source] | None = None,
         progress: Callable[[int, int], object] = lambda done, total: None,
+        **options: Any,
     ) -> None:
-        self._rows, self._skip, self._device = rows, skip, device
-        self._order = order = Order(source, texts, steps, seed=seed, weights=weights)
-        chunks = [(name, number) for name in order.texts for number in range(order.count(name))]
-        sizes = [len(order.content(*chunk)) // steps for chunk in chunks]
-        ends = np.cumsum(sizes)
-        # Of each chunk: its first block of `steps` bytes, and how many it has.
-        self._places = {
-            chunk: (int(end) - size, size)
-            for chunk, end, size in zip(chunks, ends, sizes, strict=True)
+        super().__init__(executor, source, texts, rows, steps, ahead=0, **options)
+        self._device = device
+        chunks = [
+            self._chunk(name, number)
+            for name in self._order.texts
+            for number in range(self._order.count(name))
+        ]
+        self._chunks = {(chunk.domain, chunk.number): chunk for chunk in chunks}
+        # Text and freqs lie in blocks of `steps`; of each chunk, where its first is.
+        sizes = [len(chunk.text) // steps for chunk in chunks]
+        ends = np.cumsum(sizes).tolist()
+        self._firsts = {
+            place: end - size for place, end, size in zip(self._chunks, ends, sizes, strict=True)
         }
-        total = int(ends[-1])
-        self._text = torch.empty(total, steps, dtype=torch.uint8, device=device)
-        shape = (total, steps, source.levels, 16)
+        # Bytes as they are; PyTorch knows little of uint16, which tokens are.
+        dtype = np.uint8 if chunks[0].text.dtype == np.uint8 else np.int32
+        self._text = torch.from_numpy(np.zeros((ends[-1], steps), dtype)).to(device)
+        shape = (ends[-1], steps, source.levels, 16)
         self._freqs = torch.empty(shape, dtype=torch.int16, device=device)
         for start in range(0, len(chunks), TOGETHER):
-            some = chunks[start : start + TOGETHER]
-            waiting = [
-                executor.submit((others or {}).get(chunk[0], source).freqs, order.content(*chunk))
-                for chunk in some
-            ]
-            for chunk, freqs in zip(some, waiting, strict=True):
-                first, size = self._places[chunk]
-                text = np.frombuffer(order.content(*chunk), np.uint8)[: size * steps]
-                self._text[first : first + size].copy_(
-                    torch.from_numpy(text.reshape(size, steps).copy())
-                )
-                found = freqs.result()[: size * steps].view(np.int16)
-                self._freqs[first : first + size].copy_(
-                    torch.from_numpy(found.reshape(size, *shape[1:]))
-                )
+            some = [super(Resident, self)._ask(chunk) for chunk in chunks[start : start + TOGETHER]]
+            for chunk, size in zip(some, sizes[start : start + TOGETHER], strict=True):
+                first = self._firsts[chunk.domain, chunk.number]
+                blocks, count = slice(first, first + size), size * steps
+                text = chunk.text[:count].astype(dtype)
+                self._text[blocks].copy_(torch.from_numpy(text.reshape(size, steps)))
+                assert chunk.freqs is not None
+                freqs = chunk.freqs.result()[:count].view(np.int16)
+                self._freqs[blocks].copy_(torch.from_numpy(freqs.reshape(size, *shape[1:])))
+                chunk.freqs = None
             progress(min(start + TOGETHER, len(chunks)), len(chunks))
 
-    def __iter__(self) -> Iterator[Batch]:
-        rows = [self._order.draw() for _ in range(self._rows)]
-        starts, sizes = np.array([self._places[chunk] for chunk in rows]).T
-        # Rows begin at different places, so that they do not end together.
-        lengths = np.array([len(self._order.content(*chunk)) for chunk in rows])
-        at = lengths * np.arange(self._rows) // self._rows // self._text.shape[1]
-        fresh = np.ones(self._rows, bool)
-        for number in range(2**62):
-            if number >= self._skip:
-                yield self._batch(starts + at, at == 0, fresh, [name for name, _ in rows])
-            at = at + 1
-            fresh = at >= sizes
-            for row in np.flatnonzero(fresh):
-                rows[row] = self._order.draw()
-                starts[row], sizes[row] = self._places[rows[row]]
-                at[row] = 0
+    def _draw(self) -> Chunk:
+        return replace(self._chunks[self._order.draw()], at=0)
 
-    def _batch(self, blocks: Array, first: Array, fresh: Array, domains: list[str]) -> Batch:
-        at, is_first, is_fresh = (
-            torch.from_numpy(part).to(self._device, non_blocking=True)
-            for part in (blocks, first, fresh)
+    def _ask(self, chunk: Chunk) -> Chunk:
+        return chunk
+
+    def _batch(self, rows: list[Chunk], fresh: Array) -> Batch:
+        blocks = [self._firsts[row.domain, row.number] + row.at // self._steps for row in rows]
+        at, begins, is_fresh = (
+            torch.from_numpy(np.array(part)).to(self._device, non_blocking=True)
+            for part in (blocks, [row.at == 0 for row in rows], fresh)
         )
         text = self._text[at].long()
-        past = self._text[(at - 1).clamp_min(0), -2:].long().masked_fill(is_first[:, None], 0)
+        past = self._text[(at - 1).clamp_min(0), -2:].long().masked_fill(begins[:, None], 0)
         padded = torch.cat([past, text], 1)
         before = torch.stack([padded[:, 1:-1], padded[:, :-2]], 2)
         freqs = (self._freqs[at].to(torch.int32) & 0xFFFF).float()
-        return Batch(before, text, freqs, is_fresh, domains)
+        return Batch(before, text, freqs, is_fresh, [row.domain for row in rows])

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lmarc.codec import vectors
@@ -27,6 +28,29 @@ def test_batches_are_those_of_a_feed() -> None:
         expected = list(islice(Feed(executor, SOURCE, TEXTS, 3, 4096, seed=4), 40))
     # Rows are fresh, and only then, where a chunk begins.
     for batch, other in zip(resident(40), expected, strict=True):
+        assert batch.domains == other.domains
+        for part, plain in zip(batch[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(part.numpy(), plain)
+
+
+class Tokens(ByteSource):
+    """Two bytes a token, three symbols each."""
+
+    levels = 3
+
+    def cut(self, content: bytes) -> npt.NDArray[np.uint16]:
+        return np.frombuffer(content[: len(content) & -2], np.uint16)
+
+    def freqs(self, content: bytes) -> npt.NDArray[np.uint16]:
+        return np.arange(len(content) // 2 * 48, dtype=np.uint16).reshape(-1, 3, 16)
+
+
+def test_steps_need_not_be_bytes() -> None:
+    source = Tokens(vectors.small_model())
+    with ThreadPoolExecutor(2) as executor:
+        expected = list(islice(Feed(executor, source, TEXTS, 3, 2048, seed=4), 30))
+        found = list(islice(Resident(executor, source, TEXTS, 3, 2048, device="cpu", seed=4), 30))
+    for batch, other in zip(found, expected, strict=True):
         assert batch.domains == other.domains
         for part, plain in zip(batch[:4], other[:4], strict=True):
             np.testing.assert_array_equal(part.numpy(), plain)
