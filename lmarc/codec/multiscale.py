@@ -18,7 +18,7 @@ from lmarc.codec.jobs import EitherCodec, Job, decode_jobs, either, joined, only
 from lmarc.codec.neural import ALONG, elsewhere, mixture_freqs
 from lmarc.codec.ngram import choose_profile, pack_payload, table_bits
 from lmarc.errors import CorruptError
-from lmarc.kernels import blend, distributions, lanes, multiscale, multiscale_lanes
+from lmarc.kernels import blend, lanes, multiscale, multiscale_lanes
 from lmarc.model import registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import thread_scratch
@@ -32,6 +32,7 @@ __all__ = [
 # alone has shown what it is worth.
 TRIAL: Final = 32768
 
+U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 
@@ -147,6 +148,20 @@ def _walk_elsewhere(
     assert model.neural is not None
     freqs = mixture_freqs(model.ngram, content, profile, alone)
     corrections, outs = scores_of(elsewhere(model.neural, where), content, freqs)
+    return _along(model, content, profile, weights, freqs, corrections, outs, None)
+
+
+def _along(
+    model: MultiscaleModel,
+    content: bytes,
+    profile: int,
+    weights: blend.Weights,
+    freqs: U16,
+    corrections: npt.NDArray[np.int32],
+    outs: npt.NDArray[np.int16],
+    shares: U16 | None,
+) -> U32:
+    """Return the steps of a chunk of which mixture and network have been asked; fill `shares`."""
     bits, match_bits = table_bits(len(content))
     state = thread_scratch().state(bits, match_bits)
     steps = np.empty(2 * len(content), np.uint32)
@@ -162,32 +177,19 @@ def _walk_elsewhere(
         outs.reshape(-1).view(np.int32),
         bits,
         steps,
+        np.empty(0, np.uint16) if shares is None else shares.reshape(-1),
     )
     return steps
 
 
-def blended_freqs(
-    model: MultiscaleModel, content: bytes, profile: int, mixture: npt.NDArray[np.uint16]
-) -> npt.NDArray[np.uint16]:
-    """Return the blend's freqs over `content` without a network: uint16, shape (size, 2, 16).
+def blended_freqs(model: MultiscaleModel, content: bytes, profile: int, mixture: U16) -> U16:
+    """Return the freqs over `content` of a blend without a network: uint16, shape (size, 2, 16).
 
     `mixture`, of that shape too, has those of the n-gram mixture.
     """
-    bits, match_bits = table_bits(len(content))
-    state = thread_scratch().state(bits, match_bits)
     freqs = np.empty_like(mixture)
-    distributions.record_blended(
-        model.tables(profile),
-        model.weights(profile),
-        model.scratch(bits, 1, ALONG),
-        state.cursor,
-        state.fields,
-        np.frombuffer(content + b"\0", np.uint8),
-        mixture.reshape(-1),
-        np.zeros(0, np.int32),
-        bits,
-        freqs.reshape(-1),
-    )
+    none = np.zeros(mixture.shape, np.int32), np.zeros((len(content), 0), np.int16)
+    _along(model, content, profile, model.weights(profile), mixture, *none, freqs)
     return freqs
 
 

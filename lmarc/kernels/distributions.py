@@ -1,15 +1,13 @@
-"""Distributions over a known text, for those who learn to improve on them.
+"""The n-gram mixture's distributions over a known text, for those who learn to improve on them.
 
-The walks are those of `ngram.model` and `multiscale.blend_along`; in place of each symbol's place
-they write down all sixteen freqs.
+The walk is that of `ngram.model`; in place of each symbol's place it writes down all sixteen freqs.
 """
 
 from __future__ import annotations
 
-from . import blend as blending
-from . import contexts, multiscale, ngram, shapes
-from ._jit import I32Array, I64Array, U8Array, U16Array, integer, kernel
-from ._vector import bit_length, load_i32, load_words, splat, store_u16, widen
+from . import contexts, ngram
+from ._jit import U8Array, U16Array, integer, kernel
+from ._vector import bit_length, load_i32, store_u16
 
 
 @kernel
@@ -51,49 +49,3 @@ def record(
                 ngram._finish_byte(state, position, byte)
                 ngram._start_byte(static, state, text, position + 1, match_shift, bits)
                 ngram._learn(static, weights, state, byte & 15, rate)
-
-
-@kernel
-def record_blended(
-    tables: blending.Tables,
-    weights: blending.Weights,
-    blend: blending.Blend,
-    cursor: I64Array,
-    fields: I32Array,
-    text: U8Array,
-    mixture: U16Array,
-    none: I32Array,
-    bits: int,
-    freqs: U16Array,
-) -> None:
-    """Write the freqs of both nibbles of every byte, as a blend without a network has them.
-
-    Parameters
-    ----------
-    tables, weights, blend, cursor, fields, text, bits
-        As for `multiscale.blend_along`.
-    mixture : uint16, shape (size * 2 * 16,)
-        The n-gram mixture's.
-    none : int32, shape (0,)
-        In place of what leaves a network.
-    freqs : uint16, shape (size * 2 * 16,)
-        Receives them.
-    """
-    blending.start_chunk(blend)
-    contexts.reset(cursor, fields)
-    for position in range(len(text) - 1):
-        byte = integer(text[position])
-        rate = integer(tables.blend_rates[bit_length(position)])
-        shapes.compute_keys(blend.shapes, tables.lanes, cursor, text, position, 0, bits)
-        blending.ask(tables, blend, 0, 0, bits)
-        seen = widen(load_words(mixture, 32 * position))
-        multiscale.blend_high(tables, weights, blend, seen, splat(0), 0, none, 0, 0, bits)
-        store_u16(freqs, 32 * position, load_i32(blend.freqs, 0))
-        blending.ask(tables, blend, 0, 1 + (byte >> 4), bits)
-        blending.learn(tables, weights, blend, byte >> 4, rate, 0, none, 0, 0)
-        seen = widen(load_words(mixture, 32 * position + 16))
-        multiscale.blend_low(tables, weights, blend, seen, splat(0), byte >> 4, 0, none, 0, 0, bits)
-        store_u16(freqs, 32 * position + 16, load_i32(blend.freqs, 0))
-        blending.learn(tables, weights, blend, byte & 15, rate, 1 + (byte >> 4), none, 0, 0)
-        shapes.advance(blend.shapes, cursor, byte)
-        contexts.advance(cursor, fields, position, byte)

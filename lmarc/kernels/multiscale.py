@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import blend as blending
 from . import contexts, head, network, neural, ngram, shapes
 from ._jit import I32Array, I64Array, U8Array, U16Array, U32Array, inlined, integer, kernel
-from ._vector import bit_length, load_i32, load_words, splat, store_words, widen
+from ._vector import bit_length, load_i32, load_words, splat, store_u16, store_words, widen
 
 if TYPE_CHECKING:
     from ._vector_plain import Vector
@@ -201,8 +201,11 @@ def blend_along(
     pairs: I32Array,
     bits: int,
     steps: U32Array,
+    shares: U16Array,
 ) -> None:
-    """Blend what mixture and network have said of a chunk: for a network that runs elsewhere.
+    """Blend what mixture and network have said of a chunk.
+
+    That is for a network that runs elsewhere, and for those who learn to improve on a blend.
 
     Parameters
     ----------
@@ -217,6 +220,8 @@ def blend_along(
         The network's.
     pairs : int32, shape (size * n2 / 2,)
         What leaves its last layer, pairs of int16.
+    shares : uint16, shape (size * 2 * 16,) or (0,)
+        Receives the blend's freqs, of both nibbles of each byte.
     """
     blending.start_chunk(blend)
     contexts.reset(cursor, fields)
@@ -232,12 +237,16 @@ def blend_along(
         given = load_i32(corrections, 32 * position)
         blend_high(tables, weights, blend, seen, given, 0, pairs, pair, n_pairs, bits)
         steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
+        if len(shares) > 0:
+            store_u16(shares, 32 * position, load_i32(blend.freqs, 0))
         blending.ask(tables, blend, 0, 1 + (byte >> 4), bits)
         blending.learn(tables, weights, blend, byte >> 4, rate, 0, pairs, pair, n_pairs)
         seen = widen(load_words(freqs, 32 * position + 16))
         given = load_i32(corrections, 32 * position + 16)
         blend_low(tables, weights, blend, seen, given, byte >> 4, 0, pairs, pair, n_pairs, bits)
         steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
+        if len(shares) > 0:
+            store_u16(shares, 32 * position + 16, load_i32(blend.freqs, 0))
         blending.learn(
             tables, weights, blend, byte & 15, rate, 1 + (byte >> 4), pairs, pair, n_pairs
         )

@@ -79,6 +79,7 @@ def blended(
         outs.astype(np.int16).reshape(-1).view(np.int32),
         BITS,
         steps,
+        np.empty(0, np.uint16),
     )
     return steps.tolist(), weights
 

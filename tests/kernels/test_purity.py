@@ -33,8 +33,6 @@ from tests.kernels.test_placing import placed
 from tests import tiny
 from lmarc.codec import neural, vectors
 from lmarc.codec.ngram import compress_with, decompress_with
-from lmarc.codec.multiscale import blended_freqs
-from lmarc.model.multiscale import MultiscaleModel
 from tests.kernels import test_distributions
 
 test_counting.test_counts_are_the_plain_ones(1)
@@ -48,10 +46,7 @@ payload = neural.compress_with(net, b"some text")
 neural.decompress_with(net, payload, 9)
 os.environ["LMARC_DEVICE"] = "torch"
 neural.decompress_with(net, neural.compress_with(net, b"some text"), 9)
-freqs = test_distributions.freqs_of(b"some text")
-lanes = vectors.small_lanes()
-blend = MultiscaleModel(lanes.arrays, vectors.small_model(), lanes.lanes)
-blended_freqs(blend, b"some text", 0, freqs)
+test_distributions.freqs_of(b"some text")
 types = {}
 for name in sys.argv[1:]:
     module = importlib.import_module(f"lmarc.kernels.{name}")
