@@ -52,12 +52,12 @@ def gated_layer(
     """
     start = start.detach()
     if pre.is_cuda and find_spec("triton"):
-        from lmarc.train.scan_triton import Layer
+        from lmarc.train import scan_triton
 
-        out, last = Layer.apply(pre, start, through, rounded)
+        out, last = Layer.apply(pre, start, through, rounded, scan_triton)
         return out, last
     if pre.device.type == "cpu":
-        out, last = _Layer.apply(pre, start, through, rounded)
+        out, last = Layer.apply(pre, start, through, rounded, InNumba)
         return out, last
     return _composed(pre, start, through, rounded)
 
@@ -125,35 +125,50 @@ class _Recurrence(torch.autograd.Function):
         return grad_b * before, grad_b, None
 
 
-class _Layer(torch.autograd.Function):
-    """All of `gated_layer` on a CPU."""
+class Layer(torch.autograd.Function):
+    """All of `gated_layer`, by kernels that have `forward` and `backward` as `InNumba` does."""
 
     @staticmethod
-    def forward(ctx: Any, pre: Any, start: Any, through: Any, rounded: Any) -> Any:
+    def forward(ctx: Any, pre: Any, start: Any, through: Any, rounded: Any, kernels: Any) -> Any:
+        """Return what leaves the layer, and its last state."""
         pre, start = pre.contiguous(), start.contiguous()
         ctx.highway = through is not None
-        through = through.contiguous() if ctx.highway else torch.empty(0, 0, 0)
-        hidden = torch.empty(*pre.shape[:2], start.shape[1])
+        through = through.contiguous() if ctx.highway else pre.new_empty(0, 0, 0)
+        hidden = pre.new_empty(*pre.shape[:2], start.shape[1])
         out = torch.empty_like(hidden)
-        _forward(
-            pre.detach().numpy(), start.numpy(), through.detach().numpy(), hidden.numpy(),
-            out.numpy(), rounded,
-        )  # fmt: skip
+        kernels.forward(pre.detach(), start, through.detach(), hidden, out, rounded)
         ctx.save_for_backward(pre, start, through, hidden)
-        ctx.rounded = rounded
+        ctx.rounded, ctx.kernels = rounded, kernels
         last = hidden[:, -1].clone()
         ctx.mark_non_differentiable(last)
         return out, last
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        pre, start, through, hidden = ctx.saved_tensors
+        """Return the gradients by `pre` and `through`."""
+        pre, start, through, hidden = (part.detach() for part in ctx.saved_tensors)
         grad, grad_through = torch.empty_like(pre), torch.empty_like(through)
-        _backward(
-            pre.detach().numpy(), start.numpy(), through.detach().numpy(), hidden.numpy(),
-            grads[0].contiguous().numpy(), grad.numpy(), grad_through.numpy(), ctx.rounded,
-        )  # fmt: skip
-        return grad, None, grad_through if ctx.highway else None, None
+        arriving = grads[0].contiguous()
+        ctx.kernels.backward(pre, start, through, hidden, arriving, grad, grad_through, ctx.rounded)
+        return grad, None, grad_through if ctx.highway else None, None, None
+
+
+class InNumba:
+    """The kernels of a CPU. `through` and its gradient have no rows where there is no highway."""
+
+    @staticmethod
+    def forward(pre: Any, start: Any, through: Any, hidden: Any, out: Any, rounded: Any) -> None:
+        """Write the states and what leaves the layer."""
+        _forward(*(part.numpy() for part in (pre, start, through, hidden, out)), rounded)
+
+    @staticmethod
+    def backward(
+        pre: Any, start: Any, through: Any, hidden: Any, arriving: Any, grad: Any,
+        grad_through: Any, rounded: Any,
+    ) -> None:  # fmt: skip
+        """Write the gradients by `pre` and `through`."""
+        given = (pre, start, through, hidden, arriving, grad, grad_through)
+        _backward(*(part.numpy() for part in given), rounded)
 
 
 _jit = njit(cache=True, fastmath=True, inline="always")

@@ -12,7 +12,7 @@ import torch
 import triton
 import triton.language as tl
 
-__all__ = ["Layer"]
+__all__ = ["backward", "forward"]
 
 BLOCK = 32  # units of a program
 
@@ -152,48 +152,31 @@ def _backward(
         at -= n_units
 
 
-class Layer(torch.autograd.Function):
-    """All of `scan.gated_layer`."""
+def forward(
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor, hidden: torch.Tensor,
+    out: torch.Tensor, rounded: bool,
+) -> None:  # fmt: skip
+    """Write the states and what leaves the layer."""
+    grid, options = _plan(pre, through, hidden, rounded)
+    _forward[grid](pre, start, through, hidden, out, *hidden.shape[1:], **options)
 
-    @staticmethod
-    def forward(ctx: Any, pre: Any, start: Any, through: Any, rounded: Any) -> Any:
-        """Return what leaves the layer, and its last state."""
-        pre, start = pre.contiguous(), start.contiguous()
-        ctx.highway = through is not None
-        through = through.contiguous() if ctx.highway else pre
-        rows, steps, _ = pre.shape
-        units = start.shape[1]
-        hidden = torch.empty(rows, steps, units, device=pre.device)
-        out = torch.empty_like(hidden)
-        ctx.options = {
-            "parts": pre.shape[2] // units, "highway": ctx.highway, "rounded": rounded,
-            "size": BLOCK, "num_warps": 1,
-        }  # fmt: skip
-        _forward[(rows, triton.cdiv(units, BLOCK))](
-            pre, start, through, hidden, out, steps, units, **ctx.options
-        )
-        ctx.save_for_backward(pre, start, through, hidden)
-        last = hidden[:, -1].clone()
-        ctx.mark_non_differentiable(last)
-        return out, last
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        """Return the gradients by `pre` and `through`."""
-        pre, start, through, hidden = ctx.saved_tensors
-        rows, steps, units = hidden.shape
-        grad = torch.empty_like(pre)
-        grad_through = torch.empty_like(through) if ctx.highway else grad
-        _backward[(rows, triton.cdiv(units, BLOCK))](
-            pre,
-            start,
-            through,
-            hidden,
-            grads[0].contiguous(),
-            grad,
-            grad_through,
-            steps,
-            units,
-            **ctx.options,
-        )
-        return grad, None, grad_through if ctx.highway else None, None
+def backward(
+    pre: torch.Tensor, start: torch.Tensor, through: torch.Tensor, hidden: torch.Tensor,
+    arriving: torch.Tensor, grad: torch.Tensor, grad_through: torch.Tensor, rounded: bool,
+) -> None:  # fmt: skip
+    """Write the gradients by `pre` and `through`."""
+    grid, options = _plan(pre, through, hidden, rounded)
+    _backward[grid](
+        pre, start, through, hidden, arriving, grad, grad_through, *hidden.shape[1:], **options
+    )
+
+
+def _plan(
+    pre: torch.Tensor, through: torch.Tensor, hidden: torch.Tensor, rounded: bool
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    rows, _, units = hidden.shape
+    return (rows, triton.cdiv(units, BLOCK)), {
+        "parts": pre.shape[2] // units, "highway": len(through) > 0, "rounded": rounded,
+        "size": BLOCK, "num_warps": 1,
+    }  # fmt: skip

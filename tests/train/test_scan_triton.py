@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 
+from lmarc.train.scan import Layer
 from tests.train.test_scan import loop
 
 # Triton looks at it once, when it is imported.
@@ -19,17 +20,18 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 def test_values_and_gradients_are_those_of_a_loop(
     units: int, parts: int, highway: bool, rounded: bool
 ) -> None:
-    layer = pytest.importorskip("lmarc.train.scan_triton").Layer.apply
+    kernels = pytest.importorskip("lmarc.train.scan_triton")
     torch.manual_seed(units)
     values, start = 3 * torch.randn(3, 7, parts * units), torch.rand(3, units) * 2 - 1
     values[0, :, units : 2 * units] = 9  # reaches what int8 holds
     came = torch.rand(3, 7, units) * 2 - 1 if highway else None
     weight = torch.randn(3, 7, units)
     results = []
-    for function in (loop, layer):
+    for in_triton in (False, True):
         pre = values.clone().requires_grad_()
         through = None if came is None else came.clone().requires_grad_()
-        out, last = function(pre, start, through, rounded)
+        given = (pre, start, through, rounded)
+        out, last = Layer.apply(*given, kernels) if in_triton else loop(*given)
         (out * weight).sum().backward()
         grads = [pre.grad] if through is None else [pre.grad, through.grad]
         results.append((out.detach(), last, *grads))
