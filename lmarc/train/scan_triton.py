@@ -41,6 +41,20 @@ def _whole(value):
 
 
 @triton.jit
+def _asked(pre, through, n_units, inside, parts: tl.constexpr, highway: tl.constexpr):
+    """What a step reads: keep, new, and as far as there are any, open and what came in."""
+    keep = tl.load(pre, inside, 0.0)
+    new = tl.load(pre + n_units, inside, 0.0)
+    gate = keep
+    came = keep
+    if parts == 3:
+        gate = tl.load(pre + 2 * n_units, inside, 0.0)
+    if highway:
+        came = tl.load(through, inside, 0.0)
+    return keep, new, gate, came
+
+
+@triton.jit
 def _forward(
     pre, start, through, hidden, out, n_steps, n_units,
     parts: tl.constexpr, highway: tl.constexpr, rounded: tl.constexpr, size: tl.constexpr,
@@ -51,25 +65,13 @@ def _forward(
     state = tl.load(start + row * n_units + units, inside, 0.0)
     pre += row * n_steps * parts * n_units + units
     at = row * n_steps * n_units + units
-    keep = tl.load(pre, inside, 0.0)
-    new = tl.load(pre + n_units, inside, 0.0)
-    gate = keep
-    came = keep
-    if parts == 3:
-        gate = tl.load(pre + 2 * n_units, inside, 0.0)
-    if highway:
-        came = tl.load(through + at, inside, 0.0)
+    keep, new, gate, came = _asked(pre, through + at, n_units, inside, parts, highway)
     for step in range(n_steps):
         pre += parts * n_units
         ahead = inside & (units * 0 + step + 1 < n_steps)
-        next_keep = tl.load(pre, ahead, 0.0)
-        next_new = tl.load(pre + n_units, ahead, 0.0)
-        next_gate = next_keep
-        next_came = next_keep
-        if parts == 3:
-            next_gate = tl.load(pre + 2 * n_units, ahead, 0.0)
-        if highway:
-            next_came = tl.load(through + at + n_units, ahead, 0.0)
+        next_keep, next_new, next_gate, next_came = _asked(
+            pre, through + at + n_units, n_units, ahead, parts, highway
+        )
         value = _squash(new * 0.5)
         state = value + _gate(keep) * (state - value)
         left = state
@@ -100,30 +102,18 @@ def _backward(
     at = (row * n_steps + n_steps - 1) * n_units + units
     carried = tl.zeros([size], tl.float32)
     state = tl.load(hidden + at, inside, 0.0)
-    keep = tl.load(pre + to, inside, 0.0)
-    new = tl.load(pre + to + n_units, inside, 0.0)
+    keep, new, gate, came = _asked(pre + to, through + at, n_units, inside, parts, highway)
     arriving = tl.load(grad_out + at, inside, 0.0)
-    gate = keep
-    came = keep
-    if parts == 3:
-        gate = tl.load(pre + to + 2 * n_units, inside, 0.0)
-    if highway:
-        came = tl.load(through + at, inside, 0.0)
     for step in range(n_steps):
         is_first = units * 0 + step + 1 == n_steps
         ahead = inside & (units * 0 + step + 1 < n_steps)
         before = tl.load(hidden + at - n_units, ahead, 0.0)
         before = tl.where(is_first, first, before)
         next_to = to - parts * n_units
-        next_keep = tl.load(pre + next_to, ahead, 0.0)
-        next_new = tl.load(pre + next_to + n_units, ahead, 0.0)
+        next_keep, next_new, next_gate, next_came = _asked(
+            pre + next_to, through + at - n_units, n_units, ahead, parts, highway
+        )
         next_arriving = tl.load(grad_out + at - n_units, ahead, 0.0)
-        next_gate = next_keep
-        next_came = next_keep
-        if parts == 3:
-            next_gate = tl.load(pre + next_to + 2 * n_units, ahead, 0.0)
-        if highway:
-            next_came = tl.load(through + at - n_units, ahead, 0.0)
         if parts == 3:
             opened = _gate(gate)
             left = state * opened
