@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmarc.errors import ModelError
 
 if TYPE_CHECKING:
-    from lmarc import Member
+    from lmarc import Archive, Member
 
 __all__ = ["PARTS", "Corpus", "Document", "documents", "files", "gather"]
 
@@ -121,17 +121,22 @@ def _archived(path: Path) -> Iterator[Document]:
 
     jobs = os.cpu_count() or 1
     with lmarc.open(path) as archive:
-
-        def read(run: list[Member]) -> list[Document]:
-            return [_member(path.stem, one.name, archive.read(one.path)) for one in run]
-
         runs = _runs(member for member in archive if member.is_file())
         while some := list(islice(runs, _ROUND * jobs)):
-            # No thread is left while a caller has its turn: a generator may be collected there.
-            with ThreadPoolExecutor(jobs) as executor:
-                found = list(executor.map(read, some))
-            for documents_ in found:
-                yield from documents_
+            for found in _read(archive, some, path.stem, jobs):
+                yield from found
+
+
+def _read(
+    archive: Archive, runs: Sequence[list[Member]], stem: str, jobs: int
+) -> list[list[Document]]:
+    """Return the documents of some runs of members; no thread is left behind."""
+
+    def read(run: list[Member]) -> list[Document]:
+        return [_member(stem, one.name, archive.read(one.path)) for one in run]
+
+    with ThreadPoolExecutor(jobs) as executor:
+        return list(executor.map(read, runs))
 
 
 def _runs(members: Iterable[Member]) -> Iterator[list[Member]]:
