@@ -147,10 +147,14 @@ def decode_jobs(
     model: NgramModel,
     payloads: Payloads,
     decode: Callable[[lanes.Lanes, tuple[int, int], Sequence[Job]], None],
+    *,
+    network: bool = True,
 ) -> list[bytes | CorruptError]:
     """Return the contents of payloads and their sizes, an error where there is none.
 
-    Those that need tables of the same size are decoded some at a time.
+    Those that need tables of the same size are decoded some at a time where there is a network,
+    whose weights are read once for all of them. Else one at a time: tables of several chunks only
+    drive each other out of the processor's cache.
 
     Parameters
     ----------
@@ -160,6 +164,8 @@ def decode_jobs(
     payloads : sequence of (bytes, int)
     decode : callable
         Decodes prepared lanes; gets the bits of their tables, and the jobs that they are for.
+    network : bool
+        Whether `decode` asks one.
     """
     contents: list[bytes | CorruptError] = [CorruptError("")] * len(payloads)
     parsed: dict[tuple[int, int], list[Job]] = {}
@@ -171,7 +177,9 @@ def decode_jobs(
             continue
         job = Job(number, profile, words, content_size)
         parsed.setdefault(table_bits(content_size), []).append(job)
-    together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
+    together = 1
+    if network:
+        together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
     for tables, jobs in parsed.items():
         for first in range(0, len(jobs), together):
             some = jobs[first : first + together]

@@ -85,7 +85,8 @@ def decompress_together(
             net = elsewhere(model.neural, where)
             neural_torch.decode_blended(net, given, blends, bits, 32 - match_bits)
 
-    return decode_jobs("multi-scale", model.ngram, payloads, decode)
+    network = model.neural is not None
+    return decode_jobs("multi-scale", model.ngram, payloads, decode, network=network)
 
 
 def model_steps(

@@ -21,7 +21,7 @@ def payload_of(name: str, size: int) -> tuple[bytes, int]:
 
 
 def decoded(
-    payloads: Sequence[tuple[bytes, int]], unsound: Sequence[int] = ()
+    payloads: Sequence[tuple[bytes, int]], unsound: Sequence[int] = (), *, network: bool = True
 ) -> tuple[list[bytes | CorruptError], Seen]:
     """Return contents that tell their job's number in each byte, and what was decoded together."""
     seen: Seen = []
@@ -35,7 +35,7 @@ def decoded(
             assert words.tolist() == job.words.tolist()
             given.reads[lane] = len(words) - (job.number in unsound)
 
-    return decode_jobs("toy", MODEL, payloads, decode), seen
+    return decode_jobs("toy", MODEL, payloads, decode, network=network), seen
 
 
 def test_chunks_that_need_the_same_tables_go_together() -> None:
@@ -53,6 +53,14 @@ def test_more_go_together_where_the_network_is_elsewhere(monkeypatch: pytest.Mon
     payloads = [payload_of("x", 50)] * (jobs.TOGETHER_ELSEWHERE + 1)
     _, seen = decoded(payloads)
     assert [len(numbers) for _, numbers in seen] == [jobs.TOGETHER_ELSEWHERE, 1]
+
+
+def test_without_a_network_they_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "device", lambda: "torch:cpu")
+    payloads = [payload_of("x", 50), payload_of("y", 9000), payload_of("z", 60)]
+    found, seen = decoded(payloads, network=False)
+    assert found == [b"A" * 50, b"B" * 9000, b"C" * 60]
+    assert [numbers for _, numbers in seen] == [[0], [2], [1]]
 
 
 def test_what_is_not_sound_is_an_error_in_its_own_place() -> None:
