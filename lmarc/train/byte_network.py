@@ -17,7 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from lmarc.train.entering import entering
 from lmarc.train.grid import Grid, dyadic, table_grid, weight_grid
+from lmarc.train.products import product
 from lmarc.train.scan import gated_layer
 
 __all__ = ["ByteNetwork", "Hidden", "Shape", "bits_of"]
@@ -146,11 +148,11 @@ class ByteNetwork(nn.Module):
         """
         shape = self.shape
         q = torch.floor(freqs[:, :, :2] / 512) / 128  # (B, T, 2, 16)
-        first, *others, high = self.entering(before, q[:, :, 0], one_hot=text.is_cuda)
+        first, *others, high = self.entering(before, q[:, :, 0], one_hot=text.device.type != "cpu")
         out, first_state = gated_layer(first, hidden.first, rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[0]
-        second = _added(others[0], out, self.weight("inner"))
+        second = product(out, *self.parts("inner")[0], others[0])
         if condition is not None:
             second.add_(condition(out))
         starts = hidden.second.split(shape.second, 1)
@@ -158,9 +160,9 @@ class ByteNetwork(nn.Module):
         if self.masks is not None:
             out = out * self.masks[1]
         outs, states = [out], [state]
-        uppers = self.weight("upper").split(3 * shape.second) if shape.layers > 2 else ()
-        for weight, sums, start in zip(uppers, others[1:], starts[1:], strict=True):
-            sums = _added(sums, out, weight)
+        uppers = self.parts("upper", 3 * shape.second) if shape.layers > 2 else []
+        for given, sums, start in zip(uppers, others[1:], starts[1:], strict=True):
+            sums = product(out, *given, sums)
             out, state = gated_layer(sums, start.contiguous(), out, rounded=self.rounded)
             if self.masks is not None:
                 out = out * self.masks[1]
@@ -168,12 +170,12 @@ class ByteNetwork(nn.Module):
             states.append(state)
         out = torch.cat(outs, 2) if len(outs) > 1 else out
         second_state = torch.cat(states, 1)
-        high = high + nn.functional.linear(out, self.weight("high"))
+        high = product(out, *self.parts("high")[0], high)
         nibble = text >> 4
-        all_low = nn.functional.linear(out, self.weight("low"))  # (B, T, 256)
+        all_low = product(out, *self.parts("low")[0])  # (B, T, 256)
         places = nibble[..., None] * 16 + torch.arange(16, device=text.device)
         low = all_low.gather(2, places)
-        low = low + nn.functional.linear(q[:, :, 1], self.weight("see_low"))
+        low = product(q[:, :, 1], *self.parts("see_low")[0], low)
         low = low + self.low_bias(nibble)
         return high, low, Hidden(first_state, second_state)
 
@@ -195,25 +197,34 @@ class ByteNetwork(nn.Module):
         widths = [2 * shape.first, *[3 * shape.second] * (shape.layers - 1), 16]
         tables, see = self.weight("last").split(widths, 1), self.weight("see").split(widths)
         second_last = self.weight("second_last")
-        linear, rows_of = nn.functional.linear, nn.functional.embedding
-        if one_hot:
-            last, earlier = (
-                torch.zeros(*seen.shape[:2], 256, device=seen.device).scatter_(2, places, 1.0)
-                for places in before.split(1, 2)
-            )
-            both = torch.cat([seen, last], 2)
-            weights = [
-                torch.cat(parts, 1) for parts in zip(see, (t.T for t in tables), strict=True)
+        if not one_hot:
+            earlier = [second_last, *[None] * shape.layers]
+            return [
+                entering(before, seen, *given) for given in zip(tables, earlier, see, strict=True)
             ]
-            first = linear(torch.cat([both, earlier], 2), torch.cat([weights[0], second_last.T], 1))
-            return [first, *(linear(both, weight) for weight in weights[1:])]
-        # Weights are taken apart, not what they make: it is much smaller.
-        sums = [
-            linear(seen, weight).add_(rows_of(before[..., 0], table.contiguous()))
-            for table, weight in zip(tables, see, strict=True)
-        ]
-        sums[0].add_(rows_of(before[..., 1], second_last))
-        return sums
+        linear = nn.functional.linear
+        last, second = (
+            torch.zeros(*seen.shape[:2], 256, device=seen.device).scatter_(2, places, 1.0)
+            for places in before.split(1, 2)
+        )
+        both = torch.cat([seen, last], 2)
+        weights = [torch.cat(parts, 1) for parts in zip(see, (t.T for t in tables), strict=True)]
+        first = linear(torch.cat([both, second], 2), torch.cat([weights[0], second_last.T], 1))
+        return [first, *(linear(both, weight) for weight in weights[1:])]
+
+    def parts(
+        self, name: str, size: int | None = None
+    ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Return the weights of a product, as `weight` does, and their units for `product`.
+
+        They are split into parts of `size` outputs.
+        """
+        weight = self.weight(name)
+        size = size or len(weight)
+        if not self.rounded or self.masks is not None:
+            return [(part, None) for part in weight.split(size)]
+        unit = torch.exp2(-self.weight_exponents(name))
+        return list(zip(weight.split(size), unit.split(size), strict=True))
 
     def weight(self, name: str) -> torch.Tensor:
         """Return the weights of a table or product, rounded as they are exported."""
@@ -252,14 +263,6 @@ class ByteNetwork(nn.Module):
         nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
         corrected = freqs[:, :, -2:].gather(3, nibbles)
         return torch.ones_like(text), 32 - torch.log2(corrected).sum((2, 3))
-
-
-def _added(sums: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return sums, (B, T, N), to which a product of inputs, (B, T, K), is added in place."""
-    if sums.is_cuda:
-        sums.view(-1, sums.shape[2]).addmm_(inputs.reshape(-1, inputs.shape[2]), weight.T)
-        return sums
-    return sums.add_(nn.functional.linear(inputs, weight))
 
 
 def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
