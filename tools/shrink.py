@@ -20,7 +20,7 @@ import torch
 from lmarc.cli import options as units
 from lmarc.codec.neural import compress_with
 from lmarc.model import registry
-from lmarc.model.neural import NeuralModel
+from lmarc.model.neural import NeuralModel, multiply_adds
 from lmarc.train.data import Corpus, documents, gather
 from lmarc.train.loop import Settings
 from lmarc.train.neural import base_model, held_out_bits, initial_model, train_neural
@@ -39,6 +39,7 @@ STUDENT = {"first": 128, "second": 64}
 class Way(NamedTuple):
     """How a network is made."""
 
+    # Of a training; `to` is what it is pruned to the multiply-adds of.
     settings: dict[str, Any]
     begins: bool = True  # with the shipped network
     taught: bool = False  # by the shipped network
@@ -54,8 +55,8 @@ WAYS = {
     "pruned-25-4-bits": Way({"prune": 0.25, "bits": 4}),
     "student-alone": Way(STUDENT, begins=False),
     "student-taught": Way({**STUDENT, "soft": 0.5}, begins=False, taught=True),
-    "student-pruned": Way({"prune": 0.76}),
-    "student-pruned-taught": Way({"prune": 0.76, "soft": 0.5}, taught=True),
+    "student-pruned": Way({"to": STUDENT}),
+    "student-pruned-taught": Way({"to": STUDENT, "soft": 0.5}, taught=True),
 }
 
 
@@ -73,7 +74,11 @@ def measure(name: str, corpus: Corpus, minutes: float, work: Path) -> list[str]:
         "rows": 16,
         "rate": RATE if way.begins else RATE_FROM_CHANCE,
     }
-    settings = Settings(minutes=minutes if way.trains else 0.0, **(given | way.settings))
+    given |= way.settings
+    if "to" in given:
+        most = multiply_adds(*given.pop("to").values())
+        given["prune"] = 1 - most / shipped.multiply_adds
+    settings = Settings(minutes=minutes if way.trains else 0.0, **given)
     data = registry.find_bytes(registry.shipped("neural"))
     seen = 0
     if way.settings or way.trains:
