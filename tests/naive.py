@@ -393,6 +393,15 @@ class Coder:
         self.tables = [DynamicTable(bits) for _ in range(8)]
         self.matcher = Matcher(bits + 2)
 
+    def prime(self, text: bytes) -> None:
+        """Take in the text of a primed model: section 2.3."""
+        for byte in text:
+            self.start_byte()
+            for half, symbol in enumerate((byte >> 4, byte & 15)):
+                self.predict(half, byte >> 4)
+                self.learn(symbol)
+            self.end_byte(byte)
+
     def start_byte(self) -> None:
         """Compute the keys of the next byte, and look for a match."""
         text = self.contexts.text
@@ -467,9 +476,12 @@ class Coder:
         self.contexts.advance(byte)
 
 
-def model(buckets: Sequence[Bucket], profile: Profile, content: bytes) -> list[tuple[int, int]]:
-    """Return (cumfreq, freq) of each symbol of a chunk."""
-    coder = Coder(buckets, profile, len(content))
+def model(
+    buckets: Sequence[Bucket], profile: Profile, content: bytes, text: bytes = b""
+) -> list[tuple[int, int]]:
+    """Return (cumfreq, freq) of each symbol of a chunk; `text` is that of a primed model."""
+    coder = Coder(buckets, profile, len(text) + len(content))
+    coder.prime(text)
     steps = []
     for byte in content:
         coder.start_byte()
@@ -481,14 +493,21 @@ def model(buckets: Sequence[Bucket], profile: Profile, content: bytes) -> list[t
     return steps
 
 
-def encode(buckets: Sequence[Bucket], profile: Profile, content: bytes) -> bytes:
+def encode(buckets: Sequence[Bucket], profile: Profile, content: bytes, text: bytes = b"") -> bytes:
     """Return what follows Profile in a payload."""
-    return store(*rans_encode(model(buckets, profile, content)))
+    return store(*rans_encode(model(buckets, profile, content, text)))
 
 
-def decode(buckets: Sequence[Bucket], profile: Profile, data: bytes, content_size: int) -> bytes:
+def decode(
+    buckets: Sequence[Bucket],
+    profile: Profile,
+    data: bytes,
+    content_size: int,
+    text: bytes = b"",
+) -> bytes:
     """Return the content of a chunk, or raise CodingError."""
-    coder = Coder(buckets, profile, content_size)
+    coder = Coder(buckets, profile, len(text) + content_size)
+    coder.prime(text)
     rans = RansDecoder(*load(data))
     for _ in range(content_size):
         coder.start_byte()
@@ -498,4 +517,4 @@ def decode(buckets: Sequence[Bucket], profile: Profile, data: bytes, content_siz
         coder.learn(low)
         coder.end_byte(high << 4 | low)
     rans.finish()
-    return bytes(coder.contexts.text)
+    return bytes(coder.contexts.text[len(text) :])

@@ -15,7 +15,7 @@ from lmarc.model.multiscale import (
 )
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel
-from tools import reference_decoder
+from tools import craft_ngram, reference_decoder
 
 LANES = (0, 2, 15, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
@@ -50,6 +50,9 @@ def file_of(model: MultiscaleModel) -> bytes:
     return model.pack(b"{}", below)
 
 
-def decoded(model: MultiscaleModel, payload: bytes, size: int) -> bytes:
-    """Return what the reference decoder makes of a payload."""
-    return reference_decoder.multiscale(payload, size, file_of(model))
+def decoded(model: MultiscaleModel, payload: bytes, size: int, text: bytes = b"") -> bytes:
+    """Return what the reference decoder makes of a payload; `text` is that of a primed model."""
+    data = file_of(model)
+    if text:
+        data = craft_ngram.primed_model(data, text)
+    return reference_decoder.multiscale(payload, size, data)

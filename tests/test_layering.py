@@ -33,7 +33,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         {"fsspec", "pyarrow", "numpy", "torch", "dask", "mfusepy"},
     ),
     "train": (
-        {"lmarc", "errors", "kernels", "model", "codec"},
+        {"lmarc", "errors", "kernels", "model", "codec", "routing"},
         {"torch", "triton", "numpy", "numba", "pyarrow", "matplotlib", "tokenizers"},
     ),
     "cli": ({"lmarc", "errors", "train"}, {"rich"}),

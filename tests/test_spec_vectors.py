@@ -212,3 +212,24 @@ def test_the_example_chunk() -> None:
     data = dump("model-file.md", "model-file")
     assert reference_decoder.ngram(payload, len(content), data) == content
     assert craft_ngram.steps_of(data, 0, content) == steps
+
+
+def test_the_example_chunk_with_a_primed_model(example: NgramModel) -> None:
+    text, content, payload = (
+        dump("ngram.md", f"primed-{name}") for name in ("text", "content", "payload")
+    )
+    (rows,) = tables(vectors("ngram.md", "primed"))
+    assert [int(row[0]) for row in rows] == list(range(len(text), len(text) + len(content)))
+    assert bytes(int(row[1], 16) for row in rows) == content
+    steps = [(int(row[at]), int(row[at + 1])) for row in rows for at in (2, 4)]  # cumfreq and freq
+    buckets, profile = tiny.naive_buckets(example), tiny.naive_profile(example, 0)
+    assert naive.model(buckets, profile, content, text) == steps
+    assert naive.encode(buckets, profile, content, text) == payload[1:]
+    assert naive.decode(buckets, profile, payload[1:], len(content), text) == content
+    model = example.primed(text)
+    packed = model_steps(model, content, 0, Scratch()).tolist()
+    assert packed == [cumfreq << 16 | freq for cumfreq, freq in steps]
+    assert compress_with(model, content) == payload
+    assert decompress_with(model, payload, len(content)) == content
+    data = craft_ngram.primed_model(dump("model-file.md", "model-file"), text)
+    assert reference_decoder.ngram(payload, len(content), data) == content

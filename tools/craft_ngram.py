@@ -15,11 +15,12 @@ from tools.reference_decoder import (
     STATIC_LANES,
     Ngram,
     NgramContexts,
-    Words,
+    below_and_text,
     hash_of,
     key_of,
     read_ngram_model,
 )
+from tools.reference_decoder import KnownSymbols as TextSymbols
 
 Row = tuple[int, int, list[int]]  # key, hash, levels
 Step = tuple[int, int]  # cumfreq, freq
@@ -27,24 +28,26 @@ Step = tuple[int, int]  # cumfreq, freq
 EXAMPLE_TEXT = b"one, two;\none, two;\nOne two; two\xc3\xa9 one, two;\none, too"
 
 
-class KnownSymbols(Words):
+class KnownSymbols(TextSymbols):
     """Stands for words whose symbols are known, and keeps what it is asked."""
 
     def __init__(self, content: bytes) -> None:
-        self.symbols = [symbol for byte in content for symbol in (byte >> 4, byte & 15)]
+        super().__init__(content)
         self.steps: list[Step] = []
 
     def decode(self, freqs: list[int]) -> int:
         """Return the next symbol."""
-        symbol = self.symbols[len(self.steps)]
+        symbol = super().decode(freqs)
         self.steps.append((sum(freqs[:symbol]), freqs[symbol]))
         return symbol
 
 
 def steps_of(model: bytes, profile: int, content: bytes) -> list[Step]:
     """Return cumfreq and freq of each symbol of a chunk."""
+    below, text = below_and_text(model)
     known = KnownSymbols(content)
-    coder = Ngram(read_ngram_model(model), profile, len(content))
+    coder = Ngram(read_ngram_model(below), profile, len(text) + len(content))
+    coder.prime(text)
     for _ in content:
         coder.decode_byte(known)
     return known.steps
@@ -71,6 +74,12 @@ def rans_store(state: int, words: Sequence[int]) -> bytes:
 def payload(model: bytes, profile: int, content: bytes) -> bytes:
     """Return the coded content of a chunk of codec 3."""
     return bytes([profile]) + rans_store(*rans_encode(steps_of(model, profile, content)))
+
+
+def primed_model(below: bytes, text: bytes, **fields: int) -> bytes:
+    """Return the file of a primed model; `below` is the file of the model below, or its SHA-256."""
+    sections = {"card": b'{"name": "primed example"}', "below": below, "text": text}
+    return pack_model(sections, **{"kind": 8, **fields})
 
 
 def rows_of(text: bytes) -> Iterator[Row]:

@@ -150,15 +150,31 @@ def rows() -> str:
 def chunk() -> str:
     model, content = craft_ngram.example_model(), craft_ngram.EXAMPLE_TEXT
     payload = craft_ngram.payload(model, 0, content)
-    steps = craft_ngram.steps_of(model, 0, content)
-    lines = [
-        (position, f"{byte:02x}", *steps[2 * position], *steps[2 * position + 1])
-        for position, byte in enumerate(content)
-    ]
-    head = ("Position", "Byte", "Cumfreq of high", "Freq of high", "Cumfreq of low", "Freq of low")
     return (
         f"```hex ngram-content\n{dump(content)}\n```\n\n"
-        f"```hex ngram-payload\n{dump(payload)}\n```\n\n{table(head, lines)}"
+        f"```hex ngram-payload\n{dump(payload)}\n```\n\n{steps_of(model, content)}"
+    )
+
+
+def steps_of(model: bytes, content: bytes, before: int = 0) -> str:
+    """Return the steps of a chunk of which `before` bytes are known."""
+    steps = iter(craft_ngram.steps_of(model, 0, content))
+    lines = [
+        (position, f"{byte:02x}", *next(steps), *next(steps))
+        for position, byte in enumerate(content, before)
+    ]
+    head = ("Position", "Byte", "Cumfreq of high", "Freq of high", "Cumfreq of low", "Freq of low")
+    return table(head, lines)
+
+
+def primed() -> str:
+    text, content = craft_ngram.EXAMPLE_TEXT, b" two;\none, two;\nThree"
+    model = craft_ngram.primed_model(craft_ngram.example_model(), text)
+    return (
+        f"```hex primed-text\n{dump(text)}\n```\n\n"
+        f"```hex primed-content\n{dump(content)}\n```\n\n"
+        f"```hex primed-payload\n{dump(craft_ngram.payload(model, 0, content))}\n```\n\n"
+        f"{steps_of(model, content, len(text))}"
     )
 
 
@@ -269,7 +285,7 @@ def carried() -> str:
 # Page -> what stands between its markers.
 VECTORS: dict[str, tuple[Callable[[], str], ...]] = {
     "entropy-coding.md": (rans,),
-    "ngram.md": (keys, contexts, functions, mixture, rows, chunk),
+    "ngram.md": (keys, contexts, functions, mixture, rows, chunk, primed),
     "model-file.md": (model,),
     "neural.md": (carried,),
     "multiscale.md": (shapes, head, blend),

@@ -10,21 +10,23 @@ import struct
 from collections.abc import Callable, Sequence
 
 from tools import neural_archives
-from tools.craft import Builder, Chunk, Piece, file
+from tools.craft import NGRAM, Builder, Chunk, Piece, file
 from tools.craft_ngram import (
     EXAMPLE_TEXT,
     KnownSymbols,
     example_model,
     pack_model,
+    primed_model,
     rans_encode,
     rans_store,
 )
-from tools.ngram_archives import LINES, ints, two_profiles
+from tools.ngram_archives import LINES, PRIMED, ints, two_profiles
 from tools.reference_decoder import (
     BLEND_ARRAYS,
     MULTISCALE_SECTIONS,
     SET_ROWS,
     Multiscale,
+    below_and_text,
     read_multiscale_model,
 )
 
@@ -98,23 +100,27 @@ def with_network() -> bytes:
 
 def payload(model: bytes, profile: int, content: bytes) -> bytes:
     """Return the coded content of a chunk of codec 6."""
+    below, text = below_and_text(model)
     known = KnownSymbols(content)
-    coder = Multiscale(read_multiscale_model(model), profile, len(content))
+    coder = Multiscale(read_multiscale_model(below), profile, len(text) + len(content))
+    coder.prime(text)
     for _ in content:
         coder.decode_byte(known)
     return bytes([profile]) + rans_store(*rans_encode(known.steps))
 
 
-def archive(model: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+def archive(
+    model: bytes,
+    chunks: Sequence[tuple[bytes, bytes]],
+    kind: int = MULTISCALE,
+    codec: int = MULTISCALE,
+) -> bytes:
     """Return an archive with a member for each (content, payload)."""
     builder = Builder()
-    builder.model(model, 6)
+    builder.model(model, kind)
     builder.group(
         [file(b"%d" % number, content) for number, (content, _) in enumerate(chunks)],
-        [
-            Chunk(content, MULTISCALE, coded, model_slot=0, content_class=1)
-            for content, coded in chunks
-        ],
+        [Chunk(content, codec, coded, model_slot=0, content_class=1) for content, coded in chunks],
         [Piece(number, number, 0, len(content)) for number, (content, _) in enumerate(chunks)],
     )
     return builder.finish()
@@ -164,6 +170,28 @@ def one_lane() -> bytes:
     return archive(model, [(content, payload(model, 0, content))])
 
 
+def primed() -> bytes:
+    """Chunks with thirteen lanes over a network, behind a text that they go on with."""
+    below = neural_archives.neural_model()
+    model = multiscale_model(below=below, units=UNITS, lanes=LANES)
+    model = primed_model(model, EXAMPLE_TEXT + LINES[:-9])
+    contents = [LINES[-9:] + LINES, b"{'a': [1, 2]}\n" * 4, b"19;Three"]
+    return archive(model, [(content, payload(model, 0, content)) for content in contents], PRIMED)
+
+
+def primed_alone() -> bytes:
+    """Chunks of two profiles over an n-gram model alone, behind a text."""
+    model = primed_model(multiscale_model(2, below=two_profiles()), LINES + EXAMPLE_TEXT)
+    contents = [(0, EXAMPLE_TEXT), (1, LINES)]
+    chunks = [(content, payload(model, profile, content)) for profile, content in contents]
+    return archive(model, chunks, PRIMED)
+
+
+def with_primed(below: bytes, codec: int = MULTISCALE) -> bytes:
+    """Return an archive whose payload no model decodes, with a primed model."""
+    return archive(primed_model(below, LINES), [(EXAMPLE_TEXT, bytes(9))], PRIMED, codec)
+
+
 def with_model(model: bytes) -> bytes:
     """Return an archive whose payload no model decodes, with a model."""
     return archive(model, [(EXAMPLE_TEXT, bytes(9))])
@@ -210,6 +238,8 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "multiscale-deep": deep,
     "multiscale-lanes": lanes,
     "multiscale-one-lane": one_lane,
+    "primed-multiscale": primed,
+    "primed-multiscale-alone": primed_alone,
 }
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -257,4 +287,11 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: with_sections(lanes=LANES, sets=ints(16 * SET_ROWS - 1, 0)),
     ),
     "multiscale-head-rate": (MODEL, lambda: with_sections(head_rates=pair(60_000, 256))),
+    "primed-ngram-below": (MODEL, lambda: with_primed(example_model())),
+    "primed-multiscale-below": (MODEL, lambda: with_primed(multiscale_model(), NGRAM)),
+    "primed-primed-below": (
+        MODEL,
+        lambda: with_primed(primed_model(multiscale_model(), EXAMPLE_TEXT)),
+    ),
+    "primed-neural-codec": (CORRUPT, lambda: with_primed(example_model(), neural_archives.NEURAL)),
 }

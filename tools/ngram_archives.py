@@ -13,10 +13,14 @@ from tools.craft_ngram import (
     pack_model,
     payload,
     place,
+    primed_model,
     profile_sections,
     rows_of,
 )
 from tools.good_archives import text
+
+PRIMED = 8
+MOST_TEXT = 1 << 18  # bytes
 
 CORRUPT, MODEL, MISSING = "CorruptError", "ModelError", "ModelNotFoundError"
 LINES = b"id;name;place\n17;One;north\n18;Two;north\n19;Three;south\n20;One;north\n"
@@ -44,10 +48,12 @@ def two_profiles() -> bytes:
     return pack_model(sections)
 
 
-def archive(model: bytes, chunks: Sequence[tuple[bytes, bytes]], *, embedded: bool = True) -> bytes:
+def archive(
+    model: bytes, chunks: Sequence[tuple[bytes, bytes]], kind: int = 2, *, embedded: bool = True
+) -> bytes:
     """Return an archive with a member for each (content, payload)."""
     builder = Builder()
-    builder.model(model, 2, embedded=embedded)
+    builder.model(model, kind, embedded=embedded)
     builder.group(
         [file(b"%d" % number, content) for number, (content, _) in enumerate(chunks)],
         [Chunk(content, NGRAM, coded, model_slot=0, content_class=1) for content, coded in chunks],
@@ -75,6 +81,44 @@ def profiles() -> bytes:
     ]
     chunks = [(content, payload(model, profile, content)) for profile, content in contents]
     return archive(model, chunks)
+
+
+def primed() -> bytes:
+    """Two profiles behind a text: lines that go on, bytes that are no text, few bytes."""
+    model = primed_model(two_profiles(), text(51, 90) + LINES[:-9])
+    contents = [
+        (1, LINES[-9:] + LINES),
+        (0, text(51, 120)),
+        (0, bytes(range(128, 160)) * 2),
+        (1, b"19;Three"),
+    ]
+    chunks = [(content, payload(model, profile, content)) for profile, content in contents]
+    return archive(model, chunks, PRIMED)
+
+
+def with_primed(model: bytes, kind: int = PRIMED) -> bytes:
+    """Return an archive whose payload no model decodes, with a primed model."""
+    return archive(model, [(EXAMPLE_TEXT, bytes(9))], kind)
+
+
+def primed_with(**changes: bytes) -> bytes:
+    """Return such an archive, its model with other sections."""
+    known = {"card": b"{}", "below": example_model(), "text": LINES}
+    return with_primed(pack_model({**known, **changes}, kind=PRIMED))
+
+
+def primed_flipped() -> bytes:
+    """Return a damaged payload of a primed model."""
+    model = primed_model(example_model(), LINES)
+    coded = bytearray(payload(model, 0, EXAMPLE_TEXT))
+    coded[-1] ^= 1
+    return archive(model, [(EXAMPLE_TEXT, bytes(coded))], PRIMED)
+
+
+def not_primed() -> bytes:
+    """Return a payload of the model below, coded without the text."""
+    model = primed_model(example_model(), EXAMPLE_TEXT)
+    return archive(model, [(EXAMPLE_TEXT, payload(example_model(), 0, EXAMPLE_TEXT))], PRIMED)
 
 
 def with_payload(coded: bytes) -> bytes:
@@ -108,7 +152,11 @@ def ints(count: int, value: int) -> bytes:
     return struct.pack(f"<{count}i", *[value] * count)
 
 
-GOOD: dict[str, Callable[[], bytes]] = {"ngram-example": example, "ngram-profiles": profiles}
+GOOD: dict[str, Callable[[], bytes]] = {
+    "ngram-example": example,
+    "ngram-profiles": profiles,
+    "primed-ngram": primed,
+}
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ngram-profile": (CORRUPT, lambda: with_payload(b"\1" + coded()[1:])),
@@ -166,4 +214,38 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "model-mixer-rates": (MODEL, lambda: with_model(sections(mixer_rates=ints(32, 4096)))),
     "model-rates": (MODEL, lambda: with_model(sections(rates=ints(128, 32_768)))),
     "model-sets-size": (MODEL, lambda: with_model(sections(sets=ints(288 * 16 - 1, 0)))),
+    "primed-flipped": (CORRUPT, primed_flipped),
+    "primed-other-payload": (CORRUPT, not_primed),
+    "primed-profile": (
+        CORRUPT,
+        lambda: archive(
+            primed_model(example_model(), LINES), [(EXAMPLE_TEXT, b"\1" + coded()[1:])], PRIMED
+        ),
+    ),
+    "primed-without-text": (MODEL, lambda: primed_with(text=b"")),
+    "primed-long-text": (MODEL, lambda: primed_with(text=bytes(MOST_TEXT + 1))),
+    "primed-section-unknown": (MODEL, lambda: primed_with(more=b"")),
+    "primed-section-missing": (
+        MODEL,
+        lambda: with_primed(pack_model({"card": b"{}", "below": example_model()}, kind=PRIMED)),
+    ),
+    "primed-section-order": (
+        MODEL,
+        lambda: with_primed(
+            pack_model({"card": b"{}", "text": LINES, "below": example_model()}, kind=PRIMED)
+        ),
+    ),
+    "primed-below": (MODEL, lambda: primed_with(below=b"no model of any kind")),
+    "primed-below-empty": (MODEL, lambda: primed_with(below=b"")),
+    "primed-below-damaged": (MODEL, lambda: primed_with(below=example_model()[:-1])),
+    "primed-below-missing": (MISSING, lambda: primed_with(below=bytes(range(32)))),
+    "primed-below-primed": (
+        MODEL,
+        lambda: primed_with(below=primed_model(example_model(), EXAMPLE_TEXT)),
+    ),
+    "primed-kind": (MODEL, lambda: with_primed(example_model())),
+    "primed-kind-of-ngram": (
+        MODEL,
+        lambda: with_primed(primed_model(example_model(), LINES), kind=2),
+    ),
 }

@@ -199,6 +199,7 @@ def decode_chunk(chunk: Chunk, models: dict[int, Model]) -> bytes:
         data = model.data if model.data is not None else TRUSTED.get(model.row["sha256"])
         known = data is not None and len(data) == model.row["size"]
         check(known, f"the model in slot {slot} is not embedded and not named by --model")
+        check_kind(data or b"", model.row["kind"])
     content = CODECS[codec](chunk.coded, size, data)
     # "A reader that decodes a chunk MUST check that exactly Content_Size bytes come out and that
     # their XXH3-64 is Content_Checksum."
@@ -634,7 +635,9 @@ def check_footer(data: bytes, record: Record, begins: Features | None) -> tuple[
 NO_SLOT = 65_535
 # The kinds of the model that each codec of the registry (13.1) needs.
 NONE = (None,)
-MODEL_KINDS = {0: NONE, 1: NONE, 2: (1,), 3: (2,), 4: (3, 7), 5: (5,), 6: (6,), 7: NONE}
+MODEL_KINDS = {
+    0: NONE, 1: NONE, 2: (1,), 3: (2, 8), 4: (3, 7), 5: (5,), 6: (6, 8), 7: NONE
+}  # fmt: skip
 
 
 def check_slot(row: Row, number: int, models: dict[int, Row]) -> None:
@@ -765,13 +768,19 @@ class NgramModel:
         return None
 
 
+def check_kind(data: bytes, kind: int) -> None:
+    """Check that a model is of the kind that its record names."""
+    # "A reader MUST refuse another Model_Magic or Model_Version, and a Model_Kind that is not the
+    # Kind of the Model record."
+    same = kind == 1 or unpack("8sHH", data, "Model_File_Header")[2] == kind
+    check(same, f"the file of a model of kind {kind} is of another")
+
+
 def read_model_sections(
     data: bytes, wanted: int, known: list[str], more: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """Return the sections of a model file, decoded; those of `more` stand there all or none."""
     magic, version, kind, count = unpack("8sHHI", data, "Model_File_Header")
-    # "A reader MUST refuse another Model_Magic or Model_Version, and a Model_Kind that is not the
-    # Kind of the Model record."
     check(magic == bytes.fromhex("8d4c4d4d4f440d0a"), "Model_Magic is missing")
     check(version == 1 and kind == wanted, f"a model file has version {version} and kind {kind}")
     check(1 <= count <= 64, f"a model file has {count} sections")
@@ -835,6 +844,46 @@ def read_rows_and_profiles(
     )
 
 
+def model_files() -> Iterator[Path]:
+    """Yield the models that a reader has: those that ship, beside this file or as installed."""
+    spec = importlib.util.find_spec("lmarc")  # where it lies; it is not imported
+    places = [] if spec is None else spec.submodule_search_locations or []
+    for folder in (Path(__file__).parent.parent / "lmarc", *map(Path, places)):
+        yield from (folder / "models").glob("*.lmmodel")
+
+
+def found_model(digest: bytes) -> bytes:
+    """Return the model with a SHA-256."""
+    if digest in TRUSTED:
+        return TRUSTED[digest]
+    for path in model_files():
+        data = path.read_bytes()
+        if hashlib.sha256(data).digest() == digest:
+            return data
+    raise RefusedError(f"there is no model {digest.hex()}")
+
+
+def file_of(below: bytes) -> bytes:
+    """Return the file of a model below, of which a section has the file or the SHA-256."""
+    return found_model(below) if len(below) == 32 else below
+
+
+# -------------------- model-file.md 6.2 Primed models (kind 8)
+
+PRIMED = 8
+
+
+def below_and_text(data: bytes) -> tuple[bytes, bytes]:
+    """Return the model that a chunk is coded with, and the text that stands before its content."""
+    if unpack("8sHH", data, "Model_File_Header")[2] != PRIMED:
+        return data, b""
+    sections = read_model_sections(data, PRIMED, ["card", "below", "text"])
+    below, text = sections["below"], sections["text"]
+    # "the text, any bytes, 1 to 262,144 of them"
+    check(1 <= len(text) <= 256 * KIB, f"section text has {len(text)} bytes")
+    return file_of(below), text
+
+
 # -------------------- entropy-coding.md
 
 
@@ -874,6 +923,17 @@ class Words:
         """Check that the words end with the last symbol."""
         # "refuse unless x = 0 and next is the count of words"
         check(self.x == 0 and self.next == len(self.words), "a payload ends elsewhere")
+
+
+class KnownSymbols(Words):
+    """Stands for the words of a text that is known: its symbols."""
+
+    def __init__(self, text: bytes) -> None:
+        self.symbols = iter([symbol for byte in text for symbol in (byte >> 4, byte & 15)])
+
+    def decode(self, freqs: list[int]) -> int:
+        """Return the next symbol."""
+        return next(self.symbols)
 
 
 # -------------------- ngram.md
@@ -1168,6 +1228,13 @@ class Ngram:
         self.tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in range(8)]
         self.matcher = Matcher(self.b)
 
+    def prime(self, text: bytes) -> None:
+        """Take in the text of a primed model: section 2.3."""
+        # "it knows the symbols, computes freqs for each, and learns it"
+        known = KnownSymbols(text)
+        for _ in text:
+            self.decode_byte(known)
+
     def decode_byte(self, words: Words) -> None:
         """Decode a byte and take it in."""
         keys = [key_of(raw) for raw in self.contexts.raw_keys()]
@@ -1261,15 +1328,18 @@ class Ngram:
 
 
 def ngram(coded: bytes, content_size: int, model: bytes | None) -> bytes:
-    parsed = read_ngram_model(model or b"")
+    below, text = below_and_text(model or b"")
+    parsed = read_ngram_model(below)
     # "A reader MUST refuse a Profile that the model does not have."
     check(coded[0] < len(parsed.profiles), f"Profile is {coded[0]}")
     words = Words(coded[1:])
-    coder = Ngram(parsed, coded[0], content_size)
+    # "len(text) + Content_Size takes the place of Content_Size in section 5.1."
+    coder = Ngram(parsed, coded[0], len(text) + content_size)
+    coder.prime(text)
     for _ in range(content_size):
         coder.decode_byte(words)
     words.end()
-    return bytes(coder.contexts.text)
+    return bytes(coder.contexts.text[len(text) :])
 
 
 CODECS[3] = ngram
@@ -1317,8 +1387,7 @@ class NeuralModel:
 def read_neural_model(data: bytes) -> NeuralModel:
     kind = unpack("8sHH", data, "Model_File_Header")[2]
     sections = adapted(data) if kind == 7 else read_neural_sections(data)
-    base = sections["ngram"]
-    check(len(base) != 32, "the n-gram model of a neural model is not inside it")
+    base = file_of(sections["ngram"])
     deep = "upper" in sections
     n1, n2, *more = unpack("HHH" if deep else "HH", sections["units"], "units")
     # "each a multiple of 16, 16 to 4096"
@@ -1360,23 +1429,6 @@ TYPES = {"last": "h", "second_last": "h", "low_bias": "h"} | dict.fromkeys(PRODU
 ADAPTER_SECTIONS = ["card", "base", "ngram", "shifts", *TYPES, "join", "join_rate"]
 _at = ADAPTER_SECTIONS.index("inner") + 1
 DEEP_ADAPTER_SECTIONS = [*ADAPTER_SECTIONS[:_at], "upper", *ADAPTER_SECTIONS[_at:]]
-
-
-def model_files() -> Iterator[Path]:
-    """Yield the models that a reader has: those that ship, beside this file or as installed."""
-    spec = importlib.util.find_spec("lmarc")  # where it lies; it is not imported
-    places = [] if spec is None else spec.submodule_search_locations or []
-    for folder in (Path(__file__).parent.parent / "lmarc", *map(Path, places)):
-        yield from (folder / "models").glob("*.lmmodel")
-
-
-def found_model(digest: bytes) -> bytes:
-    """Return the model with a SHA-256."""
-    for path in model_files():
-        data = path.read_bytes()
-        if hashlib.sha256(data).digest() == digest:
-            return data
-    raise RefusedError(f"there is no model {digest.hex()}")
 
 
 def adapted(data: bytes) -> dict[str, bytes]:
@@ -1892,8 +1944,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
     lanes = list(sections["lanes"]) if own else list(range(8))
     check(1 <= len(lanes) <= 13 and max(lanes) < 16, "section lanes")
     arrays = {**BLEND_ARRAYS, **({"sets": 16 * SET_ROWS} if own else {})}
-    below = sections["below"]
-    check(len(below) != 32, "the model below a multi-scale model is not inside it")
+    below = file_of(sections["below"])
     n1, n2 = unpack("HH", sections["units"], "units")
     # "both 0 where the model below is of kind 2"
     network = read_neural_model(below) if (n1, n2) != (0, 0) else None
@@ -2124,14 +2175,16 @@ class Multiscale(Ngram):
 
 
 def multiscale(coded: bytes, content_size: int, model: bytes | None) -> bytes:
-    parsed = read_multiscale_model(model or b"")
+    below, text = below_and_text(model or b"")
+    parsed = read_multiscale_model(below)
     check(coded[0] < len(parsed.profiles), f"Profile is {coded[0]}")
     words = Words(coded[1:])
-    coder = Multiscale(parsed, coded[0], content_size)
+    coder = Multiscale(parsed, coded[0], len(text) + content_size)
+    coder.prime(text)
     for _ in range(content_size):
         coder.decode_byte(words)
     words.end()
-    return bytes(coder.contexts.text)
+    return bytes(coder.contexts.text[len(text) :])
 
 
 CODECS[6] = multiscale

@@ -110,7 +110,7 @@ class KnownTokens(KnownSymbols):
 
     def __init__(self, tokens: Sequence[int]) -> None:
         super().__init__(b"")
-        self.symbols = [token >> shift & 15 for token in tokens for shift in (8, 4, 0)]
+        self.symbols = iter([token >> shift & 15 for token in tokens for shift in (8, 4, 0)])
 
 
 def payload(model: bytes, profile: int, content: bytes, tokens: Sequence[int]) -> bytes:

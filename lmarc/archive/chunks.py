@@ -21,7 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 # Model kinds of which a codec of spec §13.1 needs one; 0: none.
-_MODEL_KINDS: Final = {0: (0,), 1: (0,), 2: (1,), 3: (2,), 4: (3, 7), 5: (5,), 6: (6,), 7: (0,)}
+_MODEL_KINDS: Final = {
+    0: (0,), 1: (0,), 2: (1,), 3: (2, 8), 4: (3, 7), 5: (5,), 6: (6, 8), 7: (0,),
+}  # fmt: skip
 
 
 def parse_chunk(payload: Buffer, number: int, slot_kinds: list[int], *, offset: int) -> ChunkHeader:

@@ -15,6 +15,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "vocab": ("lmarc.cli.train_vocab", "make a vocabulary, for `train subword`"),
     "subword": ("lmarc.cli.train_subword", "train a model of tokens, for the codec `subword`"),
     "multiscale": ("lmarc.cli.train_multiscale", "train a blend, for the codec `multiscale`"),
+    "primer": ("lmarc.cli.train_primer", "choose a text that stands before every chunk"),
     "pack": ("lmarc.cli.train_pack", "pack training text into an archive of a given size"),
 }
 

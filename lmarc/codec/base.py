@@ -70,6 +70,7 @@ class ModelKind(IntEnum):
     SUBWORD = 5
     MULTISCALE = 6
     ADAPTER = 7
+    PRIMED = 8
 
 
 @dataclass(frozen=True, slots=True)

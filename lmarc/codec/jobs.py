@@ -149,6 +149,7 @@ def decode_jobs(
     decode: Callable[[lanes.Lanes, tuple[int, int], Sequence[Job]], None],
     *,
     network: bool = True,
+    primer: bytes = b"",
 ) -> list[bytes | CorruptError]:
     """Return the contents of payloads and their sizes, an error where there is none.
 
@@ -166,6 +167,8 @@ def decode_jobs(
         Decodes prepared lanes; gets the bits of their tables, and the jobs that they are for.
     network : bool
         Whether `decode` asks one.
+    primer : bytes
+        What all texts begin with, besides the contents.
     """
     contents: list[bytes | CorruptError] = [CorruptError("")] * len(payloads)
     parsed: dict[tuple[int, int], list[Job]] = {}
@@ -176,16 +179,16 @@ def decode_jobs(
             contents[number] = exc
             continue
         job = Job(number, profile, words, content_size)
-        parsed.setdefault(table_bits(content_size), []).append(job)
+        parsed.setdefault(table_bits(len(primer) + content_size), []).append(job)
     together = 1
     if network:
         together = TOGETHER if device() == "cpu" else TOGETHER_ELSEWHERE
     for tables, jobs in parsed.items():
         for first in range(0, len(jobs), together):
             some = jobs[first : first + together]
-            given = lanes_of(model, tables, some)
+            given = lanes_of(model, tables, some, primer)
             decode(given, tables, some)
-            for job, content in _contents(given, some):
+            for job, content in _contents(given, some, len(primer)):
                 contents[job.number] = (
                     content
                     if content is not None
@@ -197,17 +200,23 @@ def decode_jobs(
     return contents
 
 
-def _contents(given: lanes.Lanes, jobs: Sequence[Job]) -> Iterator[tuple[Job, bytes | None]]:
-    """Yield what was decoded; None for a payload that is not sound."""
+def _contents(
+    given: lanes.Lanes, jobs: Sequence[Job], primed: int
+) -> Iterator[tuple[Job, bytes | None]]:
+    """Yield what was decoded behind so many bytes; None for a payload that is not sound."""
     starts, reads = given.text_starts.tolist(), given.reads.tolist()
     for job, start, read in zip(jobs, starts[:-1], reads, strict=True):
+        first = start + primed
         sound = read == len(job.words)
-        yield job, given.texts[start : start + job.size].tobytes() if sound else None
+        yield job, given.texts[first : first + job.size].tobytes() if sound else None
 
 
-def lanes_of(model: NgramModel, tables: tuple[int, int], jobs: Sequence[Job]) -> lanes.Lanes:
-    """Return lanes for some jobs, whose tables have `tables` bits."""
+def lanes_of(
+    model: NgramModel, tables: tuple[int, int], jobs: Sequence[Job], primer: bytes = b""
+) -> lanes.Lanes:
+    """Return lanes for some jobs, whose tables have `tables` bits and whose texts begin alike."""
     count = len(jobs)
+    texts = [np.frombuffer(primer + bytes(job.size + 1), np.uint8) for job in jobs]
     statics = [model.static(job.profile) for job in jobs]
     own = ("rates", "limits", "mixer_rates")
     return lanes.Lanes(
@@ -218,8 +227,8 @@ def lanes_of(model: NgramModel, tables: tuple[int, int], jobs: Sequence[Job]) ->
         state=thread_scratch().state(*tables, count),
         words=np.concatenate([job.words for job in jobs]),
         word_starts=_starts([len(job.words) for job in jobs]),
-        texts=np.zeros(sum(job.size + 1 for job in jobs), np.uint8),
-        text_starts=_starts([job.size + 1 for job in jobs]),
+        texts=np.concatenate(texts),
+        text_starts=_starts([len(text) for text in texts]),
         coders=np.zeros(count, np.int64),
         reads=np.zeros(count, np.int64),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from lmarc.codec.base import ModelKind
@@ -40,14 +41,15 @@ def base_model(model: TextModel, path: str | None) -> TextModel | None:
 def codec_of(path: str | os.PathLike[str]) -> str | None:
     """Return the codec for text that the model at `path` is for, or None if that cannot be told."""
     from lmarc.model.file import HEADER, kind_of
+    from lmarc.model.registry import coding_kind
 
     try:
         with open(path, "rb") as file:
             kind = kind_of(file.read(HEADER.size))
+        if kind in (ModelKind.ADAPTER, ModelKind.PRIMED):
+            kind = coding_kind(Path(path).read_bytes())
     except (OSError, ModelError):
         return None
-    if kind == ModelKind.ADAPTER:
-        kind = ModelKind.NEURAL
     return next((name for name in text_codec_names()[1:] if model_kind(name) == kind), None)
 
 

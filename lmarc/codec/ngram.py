@@ -7,12 +7,14 @@ step function; memory is a worker's own.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.codec.priming import Begun, primed_text
 from lmarc.errors import CorruptError
 from lmarc.kernels import ngram, rans
 from lmarc.model import registry
@@ -27,6 +29,8 @@ __all__ = [
     "model_steps",
     "pack_payload",
     "parse_payload",
+    "primer_profile",
+    "profile_for",
     "table_bits",
 ]
 
@@ -65,7 +69,7 @@ class NgramCodec:
 
 def compress_with(model: NgramModel, content: bytes) -> bytes:
     """Return the payload of `content`."""
-    profile = choose_profile(model, content)
+    profile = profile_for(model, content)
     return pack_payload(profile, model_steps(model, content, profile, thread_scratch()))
 
 
@@ -82,23 +86,19 @@ def pack_payload(profile: int, steps: U32) -> bytes:
 def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size: int) -> bytes:
     """Return exactly `content_size` bytes, or raise CorruptError."""
     profile, words = parse_payload(payload, model)
-    bits, match_bits = table_bits(content_size)
-    text = np.empty(content_size + 1, np.uint8)
-    scratch = thread_scratch()
+    first = len(model.primer)
+    bits, match_bits = table_bits(first + content_size)
+    text = np.empty(first + content_size + 1, np.uint8)
+    text[:first] = np.frombuffer(model.primer, np.uint8)
+    weights, state = _start(model, profile, (bits, match_bits), thread_scratch())
     read = ngram.decode(
-        model.static(profile),
-        scratch.weights(model, profile),
-        scratch.state(bits, match_bits),
-        words,
-        text,
-        bits,
-        32 - match_bits,
+        model.static(profile), weights, state, words, text, bits, 32 - match_bits, first
     )
     if read != len(words):
         raise CorruptError(
             f"n-gram payload of {len(payload)} bytes does not decode to {content_size} bytes"
         )
-    return text[:-1].tobytes()
+    return text[first:-1].tobytes()
 
 
 def parse_payload(payload: bytes | memoryview, model: NgramModel) -> tuple[int, U32]:
@@ -120,24 +120,66 @@ def parse_payload(payload: bytes | memoryview, model: NgramModel) -> tuple[int, 
 def _model_of(model: ModelRef | None) -> NgramModel:
     if model is None:
         return registry.ngram_model(registry.shipped("ngram"))
-    return registry.ngram_model(model.sha256, model.data, model.path, model.size)
+    return registry.ngram_model(model.sha256, model.data, model.path, model.size, model.kind)
 
 
 def model_steps(model: NgramModel, content: bytes, profile: int, scratch: Scratch) -> U32:
     """Return `cumfreq << 16 | freq` of each symbol of `content`: uint32, shape (2 * size,)."""
-    bits, match_bits = table_bits(len(content))
-    text = np.frombuffer(content + b"\0", np.uint8)
-    steps = np.empty(2 * len(content), np.uint32)
-    ngram.model(
-        model.static(profile),
-        scratch.weights(model, profile),
-        scratch.state(bits, match_bits),
-        text,
-        bits,
-        32 - match_bits,
-        steps,
-    )
+    first = len(model.primer)
+    tables = table_bits(first + len(content))
+    weights, state = _start(model, profile, tables, scratch)
+    return _walk(model, profile, tables, weights, state, model.primer, content)[2 * first :]
+
+
+def _start(
+    model: NgramModel, profile: int, tables: tuple[int, int], scratch: Scratch
+) -> tuple[ngram.Weights, ngram.State]:
+    """Return what a chunk begins with: what is behind the primer, where there is one."""
+    weights, state = scratch.weights(model, profile), scratch.state(*tables)
+    if model.primer:
+        _BEGUN.restore(model, profile, tables, [*weights, *state])
+    return weights, state
+
+
+def _walk(
+    model: NgramModel,
+    profile: int,
+    tables: tuple[int, int],
+    weights: ngram.Weights,
+    state: ngram.State,
+    primer: bytes,
+    content: bytes,
+) -> U32:
+    """Walk over `content` behind a primer that was walked over; return steps, not those of that."""
+    bits, match_bits = tables
+    text = primed_text(primer, content)
+    steps = np.empty(2 * (len(text) - 1), np.uint32)
+    static = model.static(profile)
+    ngram.model(static, weights, state, text, bits, 32 - match_bits, steps, len(primer))
     return steps
+
+
+def _primed_state(
+    model: NgramModel, profile: int, tables: tuple[int, int]
+) -> Sequence[npt.NDArray[Any]]:
+    """Return all that a walk over the primer changes, as it is behind that."""
+    scratch = Scratch()
+    weights, state = scratch.weights(model, profile), scratch.state(*tables)
+    _walk(model, profile, tables, weights, state, b"", model.primer)
+    return [*weights, *state]
+
+
+def primer_profile(model: NgramModel, primer: bytes) -> int:
+    """Return the profile that codes a primer best."""
+    return choose_profile(model.primed(b""), primer)
+
+
+_BEGUN: Final = Begun(_primed_state, lambda model: primer_profile(model, model.primer))
+
+
+def profile_for(model: NgramModel, content: bytes) -> int:
+    """Return the profile to code `content` with: the primer's where there is one."""
+    return _BEGUN.profile(model) if model.primer else choose_profile(model, content)
 
 
 def choose_profile(model: NgramModel, content: bytes) -> int:

@@ -26,6 +26,7 @@ class ModelKind(enum.IntEnum):
     SUBWORD = 5
     MULTISCALE = 6
     ADAPTER = 7
+    PRIMED = 8
 
 
 @dataclass(frozen=True, slots=True)

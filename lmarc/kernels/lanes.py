@@ -110,12 +110,13 @@ def _goes_on(given: Lanes, lane: int, position: int) -> bool:
 
 
 @inlined
-def _begin(given: Lanes, bits: int, match_shift: int) -> int:
-    """Start all lanes; return the bytes of the longest."""
+def _begin(given: Lanes, bits: int, match_shift: int, primed: int) -> int:
+    """Start all lanes behind a primer of so many bytes; return the bytes of the longest."""
     longest = 0
     for lane in range(len(given.coders)):
         state = _state(given, lane)
-        ngram._start_chunk(state)
+        if primed == 0:
+            ngram._start_chunk(state)
         first, end = integer(given.word_starts[lane]), integer(given.word_starts[lane + 1])
         given.coders[lane], given.reads[lane] = 0, rans.CORRUPT
         if end - first >= 2 and integer(given.words[first]) >> 31 == 0:
@@ -124,7 +125,7 @@ def _begin(given: Lanes, bits: int, match_shift: int) -> int:
                 given.coders[lane], given.reads[lane] = coder, 2
                 starts = given.text_starts
                 text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
-                if len(text) > 1:
+                if primed == 0 and len(text) > 1:
                     ngram._start_byte(_static(given, lane), state, text, 0, match_shift, bits)
                 longest = max(longest, len(text) - 1)
     return longest
@@ -234,7 +235,7 @@ def decode(
     """
     lanes = len(given.coders)
     network.reset(hidden)
-    longest = _begin(given, bits, match_shift)
+    longest = _begin(given, bits, match_shift, 0)
     for position in range(longest):
         for lane in range(lanes):
             if _goes_on(given, lane, position):
@@ -258,7 +259,7 @@ def begin(given: Lanes, bits: int, match_shift: int) -> int:
 
     Then, for each position, `look`, `take_high` and `take_low`; and `end`.
     """
-    return _begin(given, bits, match_shift)
+    return _begin(given, bits, match_shift, 0)
 
 
 @kernel

@@ -98,6 +98,7 @@ def model(
     steps: U32Array,
     alone: U32Array,
     trial: int,
+    first: int,
 ) -> int:
     """Walk over a chunk as the decoder will, and write down each symbol's place in the freqs.
 
@@ -112,21 +113,24 @@ def model(
         Changed: they learn.
     blend : blend.Blend
         Scratch memory, its shapes of as many rows as `hidden` has.
+    first : int
+        As for `ngram.model`.
 
     Returns
     -------
     int
         How many bytes it has come.
     """
-    ngram._start_chunk(state)
-    network.reset(hidden)
-    blending.start_chunk(blend)
     size = len(text) - 1
-    if size > 0:
-        ngram._start_byte(static, state, text, 0, match_shift, bits)
+    if first == 0:
+        ngram._start_chunk(state)
+        network.reset(hidden)
+        blending.start_chunk(blend)
+        if size > 0:
+            ngram._start_byte(static, state, text, 0, match_shift, bits)
     most = len(hidden.before) // 2
     n_pairs = len(hidden.units_2) // 2
-    for start in range(0, size, most):
+    for start in range(first, size, most):
         rows = min(most, size - start)
         for row in range(rows):
             position = start + row

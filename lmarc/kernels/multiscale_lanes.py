@@ -85,16 +85,17 @@ def _blend(blends: Blends, lane: int, count: int) -> blending.Blend:
 
 
 @inlined
-def _begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> int:
-    """Start all lanes; return the bytes of the longest."""
+def _begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int, primed: int) -> int:
+    """Start all lanes behind a primer of so many bytes; return the bytes of the longest."""
     count = len(given.coders)
+    if primed == 0:
+        for lane in range(count):
+            blending.start_chunk(_blend(blends, lane, count))
+    longest = lanes._begin(given, bits, match_shift, primed)
     for lane in range(count):
-        blend = _blend(blends, lane, count)
-        blending.start_chunk(blend)
-    longest = lanes._begin(given, bits, match_shift)
-    for lane in range(count):
-        if lanes._goes_on(given, lane, 0):
-            _ask(given, _tables(blends, lane, count), _blend(blends, lane, count), lane, 0, bits)
+        if lanes._goes_on(given, lane, primed):
+            tables, blend = _tables(blends, lane, count), _blend(blends, lane, count)
+            _ask(given, tables, blend, lane, primed, bits)
     return longest
 
 
@@ -192,6 +193,7 @@ def decode(
     hidden: network.Hidden,
     bits: int,
     match_shift: int,
+    primed: int,
 ) -> None:
     """Decode all lanes: the inverse of `multiscale.model` and `rans.encode`.
 
@@ -201,12 +203,15 @@ def decode(
         As for `lanes.decode`; a network of no units is not asked.
     blends : Blends
         Of all lanes; changed.
+    primed : int
+        Bytes of a primer that all texts begin with; the states are those behind it.
     """
     count = len(given.coders)
     n_pairs = len(hidden.units_2) // 2
-    network.reset(hidden)
-    longest = _begin(given, blends, bits, match_shift)
-    for position in range(longest):
+    if primed == 0:
+        network.reset(hidden)
+    longest = _begin(given, blends, bits, match_shift, primed)
+    for position in range(primed, longest):
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
                 network.see(hidden, lane, lanes._look(given, hidden.before, lane, position, bits))
@@ -235,7 +240,7 @@ def begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int) -> in
 
     Then, for each position, `lanes.look`, `take_high` and `take_low`; and `lanes.end`.
     """
-    return _begin(given, blends, bits, match_shift)
+    return _begin(given, blends, bits, match_shift, 0)
 
 
 @kernel

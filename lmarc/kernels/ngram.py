@@ -380,6 +380,7 @@ def model(
     bits: int,
     match_shift: int,
     steps: U32Array,
+    first: int,
 ) -> None:
     """Walk over a chunk as the decoder will, and write down each symbol's place in the freqs.
 
@@ -393,12 +394,16 @@ def model(
         Rows of each dynamic table are 1 << bits; positions are 1 << (32 - match_shift).
     steps : uint32, shape (2 * size,)
         Receives `cumfreq << 16 | freq` of each symbol.
+    first : int
+        The byte to begin with. Where that is not the chunk's first, the bytes before it are known
+        and taken in: they are a primer, and the states are those behind it.
     """
-    _start_chunk(state)
     size = len(text) - 1
-    if size > 0:
-        _start_byte(static, state, text, 0, match_shift, bits)
-    for position in range(size):
+    if first == 0:
+        _start_chunk(state)
+        if size > 0:
+            _start_byte(static, state, text, 0, match_shift, bits)
+    for position in range(first, size):
         byte = integer(text[position])
         rate = integer(static.mixer_rates[bit_length(position)])
         for half in range(2):
@@ -446,6 +451,7 @@ def decode(
     text: U8Array,
     bits: int,
     match_shift: int,
+    first: int,
 ) -> int:
     """Decode a chunk: the inverse of `model` and `rans.encode`.
 
@@ -454,14 +460,15 @@ def decode(
     words : uint32, shape (n_words,)
         The state, high word first, and the payload's words.
     text : uint8, shape (size + 1,)
-        Written in full, the last byte apart.
+        Written in full from `first` on, the last byte apart.
+    first : int
+        As for `model`.
 
     Returns
     -------
     int
         How many words were read, or rans.CORRUPT.
     """
-    _start_chunk(state)
     size = len(text) - 1
     if len(words) < 2 or integer(words[0]) >> 31:
         return rans.CORRUPT
@@ -469,9 +476,11 @@ def decode(
     if len(words) > 2 and coder < rans.STATE_MIN:
         return rans.CORRUPT
     at = 2
-    if size > 0:
-        _start_byte(static, state, text, 0, match_shift, bits)
-    for position in range(size):
+    if first == 0:
+        _start_chunk(state)
+        if size > 0:
+            _start_byte(static, state, text, 0, match_shift, bits)
+    for position in range(first, size):
         rate = integer(static.mixer_rates[bit_length(position)])
         high = 0
         for half in range(2):

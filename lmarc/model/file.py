@@ -20,6 +20,7 @@ __all__ = [
     "KIND_MULTISCALE",
     "KIND_NEURAL",
     "KIND_NGRAM",
+    "KIND_PRIMED",
     "KIND_SUBWORD",
     "Section",
     "check",
@@ -36,6 +37,7 @@ KIND_NEURAL: Final = 3
 KIND_SUBWORD: Final = 5
 KIND_MULTISCALE: Final = 6
 KIND_ADAPTER: Final = 7
+KIND_PRIMED: Final = 8
 HEADER: Final = struct.Struct("<8sHHI")  # Magic, Version, Kind, Section_Count
 SECTION: Final = struct.Struct("<16sQQ")  # Name, Stored_Size, Size
 MAX_SECTIONS: Final = 64

@@ -5,6 +5,7 @@ spec/v1/model-file.md, section 8. The model below is a neural one, or an n-gram 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -94,6 +95,11 @@ class MultiscaleModel:
     lanes : sequence of int, optional
         The contexts of the dynamic rows, numbers below `shapes.N_CONTEXTS`, at most
         `blend.MAX_LANES`.
+
+    Attributes
+    ----------
+    primer : bytes
+        What stands before every chunk; nothing, but for a primed model.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class MultiscaleModel:
         lanes: Sequence[int] | None = None,
     ) -> None:
         self.arrays = dict(arrays)
+        self.primer = b""
         self.lanes = None if lanes is None else tuple(lanes)
         self._contexts = FIRST_LANES if self.lanes is None else self.lanes
         self.neural = base if isinstance(base, NeuralModel) else None
@@ -110,6 +117,12 @@ class MultiscaleModel:
         self.units = (0, 0) if self.neural is None else self.neural.units
         count = len(arrays["limits"])
         self._tables = [self._tables_of(number) for number in range(count)]
+
+    def primed(self, text: bytes) -> MultiscaleModel:
+        """Return this model with a text that stands before every chunk."""
+        primed = copy.copy(self)
+        primed.primer = text
+        return primed
 
     def _tables_of(self, profile: int) -> blend.Tables:
         rates, limits, blend_rates, head_rates = (

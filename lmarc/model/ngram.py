@@ -5,6 +5,7 @@ spec/v1/model-file.md says how the arrays stand in the file, spec/v1/ngram.md wh
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -68,6 +69,11 @@ class NgramModel:
         As `lmarc.kernels.ngram` reads them.
     profiles : mapping of str to int32 arrays
         For each name of PROFILE_ARRAYS its array, the profiles along the first axis.
+
+    Attributes
+    ----------
+    primer : bytes
+        What stands before every chunk; nothing, but for a primed model.
     """
 
     def __init__(self, buckets: Array, profiles: Mapping[str, Array]) -> None:
@@ -76,8 +82,15 @@ class NgramModel:
         self._buckets = buckets.reshape(-1)
         self._buckets.flags.writeable = False
         self.profiles = dict(profiles)
+        self.primer = b""
         self.profile_count = len(profiles["hits"])
         self._static = [self._static_of(number) for number in range(self.profile_count)]
+
+    def primed(self, text: bytes) -> NgramModel:
+        """Return this model with a text that stands before every chunk."""
+        primed = copy.copy(self)
+        primed.primer = text
+        return primed
 
     @property
     def bucket_count(self) -> int:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from lmarc.model.multiscale import MultiscaleModel
     from lmarc.model.neural import NeuralModel
     from lmarc.model.ngram import NgramModel
+    from lmarc.model.primed import Primed
     from lmarc.model.subword import SubwordModel
 
 __all__ = [
     "DEFAULT_NGRAM",
     "MODEL_PATH",
     "ModelFile",
+    "coding_kind",
     "find_bytes",
     "locate",
     "multiscale_model",
@@ -81,7 +83,7 @@ _DEFAULTS: Final = {
     "multiscale": DEFAULT_MULTISCALE, "contexts": DEFAULT_CONTEXTS,
 }  # fmt: skip
 
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()  # a primed model takes it for the one below
 
 
 class ModelFile(NamedTuple):
@@ -117,7 +119,8 @@ def shipped(name: str) -> bytes:
 def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> ModelFile:
     """Return the model that a codec writes with: the one at `path`, or the shipped one.
 
-    Where a neural model is wanted, an adapter of one will do.
+    Where a neural model is wanted, an adapter of one will do; where an n-gram model or a
+    multi-scale one is, a primed model on top of one.
 
     Raises
     ------
@@ -135,12 +138,28 @@ def locate(name: str, kind: int, path: str | os.PathLike[str] | None = None) -> 
             raise _unreadable(found, exc) from exc
     data = _read(Path(path))
     try:
-        if kind == file.KIND_NEURAL and file.kind_of(data) == file.KIND_ADAPTER:
-            kind = file.KIND_ADAPTER
+        if coding_kind(data) == kind:
+            kind = file.kind_of(data)
         file.check(data, kind)
     except ModelError as exc:
         raise ModelError(f"{path}: {exc}") from exc
     return ModelFile(kind, hashlib.sha256(data).digest(), len(data), os.path.abspath(path))
+
+
+def coding_kind(data: bytes) -> int:
+    """Return the kind of the model that codes, where a file stands for one: an adapter, a primer.
+
+    Raises
+    ------
+    ModelError
+        When the file is no model, or the one below a primer is not found.
+    """
+    kind = file.kind_of(data)
+    if kind == file.KIND_ADAPTER:
+        return file.KIND_NEURAL
+    if kind == file.KIND_PRIMED:
+        return file.kind_of(_primed(data)[1])
+    return kind
 
 
 def find_bytes(sha256: bytes, path: str | None = None) -> bytes:
@@ -205,7 +224,11 @@ def _candidates() -> Iterator[Path]:
 
 
 def ngram_model(
-    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+    sha256: bytes,
+    data: bytes | None = None,
+    path: str | None = None,
+    size: int | None = None,
+    kind: int | None = None,
 ) -> NgramModel:
     """Return the n-gram model with this SHA-256, parsed once per process.
 
@@ -217,8 +240,9 @@ def ngram_model(
         The file itself, where the archive embeds it (its digest was checked there).
     path : str, optional
         A file to look at before anything else.
-    size : int, optional
-        Bytes that the file has, where the archive says so.
+    size, kind : int, optional
+        Bytes that the file has, and its kind, where the archive says so. A primed model is the
+        model below with its primer.
 
     Raises
     ------
@@ -230,10 +254,40 @@ def ngram_model(
     with _LOCK:
         if sha256 not in _PARSED:
             content = data if data is not None else _find_once(sha256, path)
-            _PARSED[sha256] = (NgramModel.parse(content), len(content))
+            if file.kind_of(content) == file.KIND_PRIMED:
+                made = _primed_over(content, file.KIND_NGRAM)
+                parsed = ngram_model(made.below, made.inside).primed(made.text)
+            else:
+                parsed = NgramModel.parse(content)
+            _PARSED[sha256] = (parsed, len(content))
         model, found = _PARSED[sha256]
     _check_size(sha256, found, size)
+    _check_kind(sha256, file.KIND_PRIMED if model.primer else file.KIND_NGRAM, kind)
     return model
+
+
+def _check_kind(sha256: bytes, found: int, kind: int | None) -> None:
+    """Raise ModelError where the archive says that a model is of another kind."""
+    if kind is not None and kind != found:
+        raise ModelError(f"model {sha256.hex()} is of kind {found}, expected {kind}")
+
+
+def _primed(data: bytes) -> tuple[Primed, bytes]:
+    """Return what a primed model is made of, and the file of the model below it."""
+    from lmarc.model import primed
+
+    found = primed.parse(file.unpack(data, file.KIND_PRIMED))
+    return found, _find_once(found.below, None) if found.inside is None else found.inside
+
+
+def _primed_over(data: bytes, kind: int) -> Primed:
+    """Return what a primed model is made of, or raise ModelError unless it is over such a kind."""
+    found, below = _primed(data)
+    if file.kind_of(below) != kind:
+        raise ModelError(
+            f"primed model is on top of a model of kind {file.kind_of(below)}, expected {kind}"
+        )
+    return found
 
 
 def _check_size(sha256: bytes, found: int, size: int | None) -> None:
@@ -266,8 +320,7 @@ def neural_model(
         with _LOCK:
             known = _PARSED_NEURAL.setdefault(sha256, known)
     model, found, found_kind = known
-    if kind is not None and kind != found_kind:
-        raise ModelError(f"model {sha256.hex()} is of kind {found_kind}, expected {kind}")
+    _check_kind(sha256, found_kind, kind)
     _check_size(sha256, found, size)
     return model
 
@@ -309,7 +362,11 @@ def subword_model(
 
 
 def multiscale_model(
-    sha256: bytes, data: bytes | None = None, path: str | None = None, size: int | None = None
+    sha256: bytes,
+    data: bytes | None = None,
+    path: str | None = None,
+    size: int | None = None,
+    kind: int | None = None,
 ) -> MultiscaleModel:
     """Return the multi-scale model with this SHA-256, parsed once per process; as `ngram_model`.
 
@@ -321,14 +378,19 @@ def multiscale_model(
         known = _PARSED_MULTISCALE.get(sha256)
     if known is None:
         content = data if data is not None else _find_once(sha256, path)
-        sections = file.unpack(content, file.KIND_MULTISCALE)
-        digest, inside, units = below(sections)
-        base = neural_model(digest, inside) if any(units) else ngram_model(digest, inside)
-        known = (MultiscaleModel.parse(sections, base), len(content))
+        if file.kind_of(content) == file.KIND_PRIMED:
+            made = _primed_over(content, file.KIND_MULTISCALE)
+            model = multiscale_model(made.below, made.inside).primed(made.text)
+        else:
+            sections = file.unpack(content, file.KIND_MULTISCALE)
+            digest, inside, units = below(sections)
+            base = neural_model(digest, inside) if any(units) else ngram_model(digest, inside)
+            model = MultiscaleModel.parse(sections, base)
         with _LOCK:
-            known = _PARSED_MULTISCALE.setdefault(sha256, known)
+            known = _PARSED_MULTISCALE.setdefault(sha256, (model, len(content)))
     model, found = known
     _check_size(sha256, found, size)
+    _check_kind(sha256, file.KIND_PRIMED if model.primer else file.KIND_MULTISCALE, kind)
     return model
 
 
@@ -343,6 +405,10 @@ def _below(data: bytes) -> tuple[bytes, bytes | None] | None:
         from lmarc.model.multiscale import below
 
         return below(file.unpack(data, kind))[:2]
+    if kind == file.KIND_PRIMED:
+        from lmarc.model import primed
+
+        return primed.parse(file.unpack(data, kind))[:2]
     return None
 
 

@@ -88,7 +88,7 @@ class _Ngram:
         self._model = model
 
     def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
-        profile = ngram.choose_profile(self._model, content)
+        profile = ngram.profile_for(self._model, content)
         return profile, ngram.model_steps(self._model, content, profile, thread_scratch())
 
     def decompress(self, payloads: list[tuple[bytes | memoryview, int]]) -> list[bytes]:
@@ -102,7 +102,7 @@ class _Multiscale:
         self.multiply_adds = 2 * MIXTURE_PRODUCTS + model.multiply_adds
 
     def steps(self, content: bytes) -> tuple[int, npt.NDArray[np.uint32]]:
-        profile = ngram.choose_profile(self._model.ngram, content)
+        profile = multiscale.profile_for(self._model, content)
         return profile, multiscale.model_steps(self._model, content, profile)
 
     def decompress(self, payloads: list[tuple[bytes | memoryview, int]]) -> list[bytes]:
@@ -165,20 +165,20 @@ def load(name: str) -> tuple[Evaluator, int]:
     if not path.exists() and name in ("ngram", "neural", "subword", "multiscale", "contexts"):
         path = registry.shipped_path(registry.shipped(name).hex())
     data = path.read_bytes()
-    kind = file.kind_of(data)
+    kind = registry.coding_kind(data)
+    digest = hashlib.sha256(data).digest()
     if kind == file.KIND_NGRAM:
-        return _Ngram(NgramModel.parse(data)), len(data)
-    if kind in (file.KIND_NEURAL, file.KIND_ADAPTER):
+        return _Ngram(registry.ngram_model(digest, data)), len(data)
+    if kind == file.KIND_NEURAL:
         sections = registry.neural_sections(data)
         base = registry.ngram_model(*base_of(sections))
         return _Neural(NeuralModel.parse(sections, base)), len(data)
     if kind == file.KIND_SUBWORD:
         return _Subword(SubwordModel.parse(data)), len(data)
     if kind == file.KIND_MULTISCALE:
-        digest = hashlib.sha256(data).digest()
         return _Multiscale(registry.multiscale_model(digest, data)), len(data)
     raise ModelError(
-        f"{name} is a model of kind {kind}, expected one that codes text: 2, 3, 5, 6 or 7"
+        f"{name} is a model of kind {kind}, expected one that codes text: 2, 3 or 5 to 8"
     )
 
 

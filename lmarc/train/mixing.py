@@ -90,7 +90,7 @@ def _walk(
     steps = np.empty(2 * len(piece), np.uint32)
     bits, match_bits = TABLE_BITS
     ngram.model(
-        static, weights, scratch.state(bits, match_bits), text, bits, 32 - match_bits, steps
+        static, weights, scratch.state(bits, match_bits), text, bits, 32 - match_bits, steps, 0
     )
     return int(ngram.cost(steps))
 

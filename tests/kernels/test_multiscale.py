@@ -56,6 +56,7 @@ def walk(
         steps,
         alone,
         trial,
+        0,
     )
     return steps, alone, come, weights
 

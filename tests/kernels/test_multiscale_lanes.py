@@ -38,7 +38,7 @@ def read_by(
         joined([model.weights(job.profile) for job in jobs]),
         model.scratch(BITS, len(jobs), 1),
     )
-    decode(given, blends, model.network, model.hidden(len(jobs)), BITS, 32 - MATCH_BITS)
+    decode(given, blends, model.network, model.hidden(len(jobs)), BITS, 32 - MATCH_BITS, 0)
     starts = given.text_starts
     return [
         (read, len(job.words), given.texts[start : start + job.size].tobytes() == content)

@@ -50,6 +50,7 @@ def decode(model: NgramModel, words: Array, size: int, profile: int = 0) -> tupl
         text,
         bits,
         32 - match_bits,
+        0,
     )
     return read, text[:size].tobytes()
 
