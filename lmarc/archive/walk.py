@@ -20,7 +20,7 @@ from functools import lru_cache
 from lmarc.archive.globs import Excludes
 from lmarc.archive.messages import Warn, reason, show
 from lmarc.archive.overlap import MERGED, SAME, Earlier
-from lmarc.archive.spans import Origin
+from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.format.limits import MAX_PATH
 
 __all__ = [
@@ -83,6 +83,18 @@ class Found:
     def size(self) -> int:
         """Bytes of content; 0 unless a file."""
         return self.stat.st_size if self.type == FILE else 0
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return bytes of the content, wherever it is, from one place to another.
+
+        Raises
+        ------
+        SourceError
+            When it cannot be read, or is no longer what was found.
+        """
+        path = os.path.abspath(os.fsdecode(self.path))
+        origin = self.origin or Origin(path, self.size, self.mtime)
+        return read_all([Span(origin, start, end, 0, False)])[0]
 
     def changed(self) -> bool:
         """Whether the open file is no longer what it was when it was found."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import lmarc
 from lmarc.cli import options
+from lmarc.cli.primed import primed
 from lmarc.cli.render import Console, json_line, name, percent, plural, size
 
 __all__ = [
@@ -30,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_jobs(parser)
     options.add_device(parser)
     options.add_executor(parser)
+    parser.add_argument(
+        "--primer",
+        type=options.size,
+        metavar="SIZE",
+        help="choose this much text from what is archived, 32K or so, and begin every chunk of "
+        "text from it (docs/models.md)",
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -68,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return _dry_run(arguments, paths, found, console)
         start_counting(console, paths, found)
-        with options.executor(arguments) as executor:
+        with primed(arguments, paths, found), options.executor(arguments) as executor:
             written = lmarc.create(
                 arguments.archive,
                 paths,

@@ -19,15 +19,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lmarc.codec.base import ContentClass, ModelKind
+from lmarc.codec.base import DEFAULT_PRESET, ContentClass, ModelKind
 from lmarc.errors import ModelError
 from lmarc.model import file, primed, registry
 from lmarc.routing.sniff import Sampler, classify
 from lmarc.train.data import documents, files
 
 __all__ = [
-    "PRESETS", "SIZE", "Source", "Trained", "choose", "model_below", "of_bytes", "sample",
-    "sources", "train_primer",
+    "PRESETS", "SIZE", "Source", "Trained", "below_of", "choose", "model_below", "of_bytes",
+    "sample", "sources", "train_primer",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -244,6 +244,28 @@ def model_below(name: str) -> bytes:
         )
     digest = hashlib.sha256(data).digest()
     return digest if digest.hex() in registry.SHIPPED else data
+
+
+def below_of(preset: str | None, text_codec: str | None) -> str:
+    """Return the preset whose model a primer is on top of, where these are asked for.
+
+    Raises
+    ------
+    ValueError
+        When what codes text takes no primer.
+    """
+    if text_codec is None:
+        found = preset or DEFAULT_PRESET
+        what = f"preset {found}"
+    else:
+        found = {"ngram": "balanced", "multiscale": "max"}.get(text_codec, "")
+        what = f"codec {text_codec}"
+    if found not in PRESETS:
+        raise ValueError(
+            f"{what} takes no primer, expected preset {', '.join(PRESETS)}, or codec ngram or "
+            "multiscale"
+        )
+    return found
 
 
 def train_primer(

@@ -18,6 +18,7 @@ from lmarc.archive.walk import (
     member_name,
     walk,
 )
+from lmarc.errors import SourceError
 
 
 def _no_warning(message: str) -> None:
@@ -193,6 +194,14 @@ def test_a_change_while_reading_is_noticed(tree: Path) -> None:
         with open(tree / "d" / "a.txt", "a") as file:
             file.write("more")
         assert found.changed()
+
+
+def test_parts_of_a_file_are_read_until_it_changes(tree: Path) -> None:
+    (found,) = walk([tree / "d" / "a.txt"], warn=_no_warning, open_files=False)
+    assert found.read(1, 4) == b"ell"
+    os.utime(tree / "d" / "a.txt", (1, 1))
+    with pytest.raises(SourceError):
+        found.read(0, 5)
 
 
 def test_a_missing_argument_stops_before_anything_is_given(tree: Path) -> None:

@@ -17,6 +17,7 @@ from lmarc.model import file, primed, registry
 from lmarc.train import primer
 from lmarc.train.primer import (
     Source,
+    below_of,
     choose,
     model_below,
     of_bytes,
@@ -156,6 +157,28 @@ def test_the_model_below_is_named_where_it_ships_and_inside_otherwise(tmp_path: 
     own = tiny.random_model(1, tiny.prose(1, 2000), n_buckets=500).pack(b"{}")
     (tmp_path / "own").write_bytes(own)
     assert model_below(str(tmp_path / "own")) == own
+
+
+@pytest.mark.parametrize(
+    ("preset", "text_codec", "below"),
+    [
+        (None, None, "balanced"),
+        ("high", None, "high"),
+        ("fast", "multiscale", "max"),
+        (None, "ngram", "balanced"),
+    ],
+)
+def test_a_primer_is_on_top_of_what_codes_text(
+    preset: str | None, text_codec: str | None, below: str
+) -> None:
+    assert below_of(preset, text_codec) == below
+
+
+def test_what_codes_without_a_model_takes_none() -> None:
+    with pytest.raises(ValueError, match="preset fast takes no primer, expected preset balanced"):
+        below_of("fast", None)
+    with pytest.raises(ValueError, match="codec subword takes no primer"):
+        below_of("high", "subword")
 
 
 def test_a_model_of_another_kind_cannot_be_primed() -> None:

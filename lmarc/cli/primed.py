@@ -1,0 +1,87 @@
+"""`lmarc create --primer`: choose a primer from what is archived, and write with it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmarc
+from lmarc.cli.render import Steps, size
+
+__all__ = ["primed"]
+
+
+@contextmanager
+def primed(
+    arguments: argparse.Namespace, paths: list[str | bytes], found: dict[str, Any]
+) -> Iterator[None]:
+    """Put a primed model in the place of the model that `arguments` name, while inside.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of `create`; nothing is done where `primer` is None.
+    paths, found : list, dict
+        What `lmarc.create` finds files by: the primer has nothing of others.
+
+    Raises
+    ------
+    ValueError
+        When what codes text takes no primer.
+    ModelError
+        When there is no text, or for a size that no primer has.
+    """
+    if arguments.primer is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="lmarc-") as folder:
+        path = Path(folder) / "primer.lmmodel"
+        path.write_bytes(_chosen(arguments, paths, found))
+        arguments.model, arguments.embed_model = str(path), True
+        yield
+
+
+def _chosen(
+    arguments: argparse.Namespace, paths: list[str | bytes], found: dict[str, Any]
+) -> bytes:
+    """Return the file of a primed model whose text is chosen from what will be archived."""
+    with Steps("choosing a primer", quiet=arguments.quiet, total=1) as steps:
+        steps.begin("finding files")
+        from lmarc.train.primer import Source, below_of, model_below, train_primer
+
+        below = arguments.model or below_of(arguments.preset, arguments.text_codec)
+        walked = lmarc.walk(
+            paths,
+            **found,
+            source_options=arguments.source_options or arguments.storage_options,
+            warn=lambda message: None,
+            open_files=False,
+        )
+        sources = (
+            Source(os.fsdecode(one.name), one.size, _reader(one)) for one in walked if one.size
+        )
+
+        def told(done: int) -> None:
+            steps.begin(f"choosing a primer, {size(done)} gone over")
+
+        made = train_primer(sources, model_below(below), arguments.primer, progress=told)
+        steps.done("primer chosen")
+    return made.data
+
+
+def _reader(found: Any) -> Callable[[int, int], bytes]:
+    """Return what reads a file, or nothing of one that cannot be read: `create` says so of it."""
+
+    def read(start: int, end: int) -> bytes:
+        try:
+            content: bytes = found.read(start, end)
+        except lmarc.SourceError:
+            return b""
+        return content
+
+    return read
