@@ -4,9 +4,9 @@
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
 `neural:KIND-SIZE`, `deep:KIND-SIZE`, `subword:KIND-SIZE`, `multiscale:KIND-SIZE`,
-`lanes:KIND-SIZE` or `tower:KIND-SIZE`: coded with a small network of two layers or of more, the
-small subword model or a small blend, without lanes of its own, with them, or over the deep network,
-and decoded again alone and in batches.
+`lanes:KIND-SIZE`, `tower:KIND-SIZE` or `primed:KIND-SIZE`: coded with a small network of two
+layers or of more, the small subword model or a small blend, without lanes of its own, with them,
+over the deep network, or behind a primer, and decoded again alone and in batches.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ BLENDS = {
     "multiscale": vectors.small_blend,
     "lanes": vectors.small_lanes,
     "tower": vectors.deep_blend,
+    "primed": lambda: vectors.small_lanes().primed(vectors.records("primer", 700)),
 }
 
 

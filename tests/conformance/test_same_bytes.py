@@ -28,7 +28,7 @@ NEURAL = [
 SUBWORD = [f"subword:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
 MULTISCALE = [
     f"{model}:{kind}-{size}"
-    for model in ("multiscale", "lanes", "tower")
+    for model in ("multiscale", "lanes", "tower", "primed")
     for kind in KINDS
     for size in (1, 700, 20_000)
 ]
@@ -46,12 +46,13 @@ LITTLE = [
     "multiscale:json-99",
     "lanes:csv-99",
     "tower:json-99",
+    "primed:json-99",
 ]
 # Through PyTorch on a processor it takes milliseconds too.
 ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300", "deep:json-300"]
 ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
-ELSEWHERE += ["lanes:json-300", "lanes:prose-300"]
+ELSEWHERE += ["lanes:json-300", "lanes:prose-300", "primed:json-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 
