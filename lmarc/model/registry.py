@@ -52,7 +52,7 @@ SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
     "6dba4d64905da4bd6d57a7ffcedf9ff5c0fe95729b237b5a62d3a1be0504f196": "lmarc-neural-3.lmmodel",
     "67d24a11247aeca831f99c6e9ee3afc7ccdb6a74659bd064411d462017b20d0f": "lmarc-neural-2.lmmodel",
-    "e03610ac21bd055f8773cc98b3acc4be4dd9de0100a9aef0e7501ad79590930d": (
+    "3644700e584ea65ae377d48be4aa1d5728383298d9598ded718495c8018c800c": (
         "lmarc-multiscale-4.lmmodel"
     ),
     "23e98599ec1d8cbcf32bddeb200100a3b5b49f797a193bfd553595d1d3f9cc59": (
