@@ -123,7 +123,8 @@ def model_steps(
 ) -> U32:
     """Return `cumfreq << 16 | freq` of each symbol of `content`: uint32, shape (2 * size,).
 
-    `weights`, the profile's if None, learn as the chunk goes.
+    `weights`, the profile's if None, learn as the chunk goes; behind a primer they are those that
+    it leaves.
     """
     alone = np.empty(2 * len(content), np.uint32)
     weights = weights or model.weights(profile)

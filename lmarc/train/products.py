@@ -2,8 +2,9 @@
 
 What leaves a layer is a multiple of 2**-7 and int8, and so is a weight in units of its output's
 power of two. So the product forwards is one of bytes, exact, as the coder has it. Gradients are
-rounded to bfloat16, and their sums are float32, as in mixed-precision training (Micikevicius et
-al., arXiv:1710.03740). Floats: nothing here reaches an archive.
+rounded to bfloat16 where the processor multiplies those, and their sums are float32, as in
+mixed-precision training (Micikevicius et al., arXiv:1710.03740). Floats: nothing here reaches an
+archive.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numba import njit, prange
+from numba.core.codegen import get_host_cpu_features
 
 from lmarc.kernels._vector import QUADS
 
@@ -21,6 +23,10 @@ __all__ = ["INPUT_UNIT", "product"]
 INPUT_UNIT: Final = 2.0**-7
 # Processors that multiply bytes; on others PyTorch would do so one by one.
 BYTES: Final = QUADS
+# Elsewhere products of bfloat16 are slower than those of float32.
+SHORT: Final = (
+    torch.bfloat16 if "+avx512bf16" in get_host_cpu_features().split(",") else torch.float32
+)
 
 
 def product(
@@ -54,7 +60,7 @@ def product(
 
 
 class _Product(torch.autograd.Function):
-    """Bytes forwards, bfloat16 backwards."""
+    """Bytes forwards, `SHORT` backwards."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Any, weight: Any, unit: Any, sums: Any) -> Any:
@@ -63,7 +69,7 @@ class _Product(torch.autograd.Function):
         products = torch._int_mm(rows, whole.T)
         scales = (unit[:, 0] * INPUT_UNIT).numpy()
         _add_scaled(sums.view(-1, sums.shape[2]).numpy(), products.numpy(), scales)
-        ctx.save_for_backward(rows, weight.bfloat16())
+        ctx.save_for_backward(rows, weight.to(SHORT))
         ctx.mark_dirty(sums)
         return sums
 
@@ -71,12 +77,12 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         rows, weight = ctx.saved_tensors
         arriving = grads[0]
-        short = arriving.reshape(-1, arriving.shape[2]).bfloat16()
+        short = arriving.reshape(-1, arriving.shape[2]).to(SHORT)
         by_inputs = by_weight = None
         if ctx.needs_input_grad[0]:
             by_inputs = (short @ weight).float().view(*arriving.shape[:2], -1)
         if ctx.needs_input_grad[1]:
-            by_weight = (short.T @ rows.bfloat16()).float().mul_(INPUT_UNIT)
+            by_weight = (short.T @ rows.to(SHORT)).float().mul_(INPUT_UNIT)
         return by_inputs, by_weight, None, arriving
 
 

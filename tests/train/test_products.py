@@ -19,12 +19,16 @@ def made(seed: int, *, start: bool) -> tuple[torch.Tensor, ...]:
     return inputs.requires_grad_(), weight.requires_grad_(), unit, sums.requires_grad_()
 
 
-@pytest.mark.parametrize("bytes_", [False, True])
+@pytest.mark.parametrize(
+    ("bytes_", "short"),
+    [(False, torch.float32), (True, torch.float32), (True, torch.bfloat16)],
+)
 @pytest.mark.parametrize("start", [False, True])
 def test_a_product_and_its_gradients(
-    monkeypatch: pytest.MonkeyPatch, bytes_: bool, start: bool
+    monkeypatch: pytest.MonkeyPatch, bytes_: bool, short: torch.dtype, start: bool
 ) -> None:
     monkeypatch.setattr(products, "BYTES", bytes_)
+    monkeypatch.setattr(products, "SHORT", short)
     inputs, weight, unit, sums = made(1, start=start)
     expected = sums + inputs @ weight.T
     found = product(inputs, weight, unit, sums * 1 if start else None)
@@ -34,7 +38,8 @@ def test_a_product_and_its_gradients(
     grads = [torch.autograd.grad(made_, given, arriving) for made_ in (expected, found)]
     for exact, rounded in zip(*grads, strict=True):
         close = 2**-7 * exact.abs().max().item()
-        torch.testing.assert_close(rounded, exact, rtol=0, atol=close if bytes_ else 1e-4)
+        atol = close if short is torch.bfloat16 else 1e-4
+        torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=atol)
 
 
 def test_any_numbers_are_multiplied_as_they_are() -> None:
