@@ -12,15 +12,17 @@ over the deep network, or behind a primer, and decoded again alone and in batche
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 from lmarc.codec import jobs, multiscale, neural, ngram, subword, vectors
 from lmarc.kernels import _jit
 from lmarc.model import registry
+from lmarc.model.multiscale import MultiscaleModel
 
 TOGETHER = 64  # chunks that are decoded in one batch, as through PyTorch
-BLENDS = {
+BLENDS: dict[str, Callable[[], MultiscaleModel]] = {
     "multiscale": vectors.small_blend,
     "lanes": vectors.small_lanes,
     "tower": vectors.deep_blend,
