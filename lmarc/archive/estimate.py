@@ -153,8 +153,7 @@ def _origins(
     for found in found_all:
         count += 1
         if found.type == FILE and found.size:
-            path = os.path.abspath(os.fsdecode(found.path))
-            origins.append(found.origin or Origin(path, found.size, found.mtime))
+            origins.append(found.place())
     return origins, count
 
 

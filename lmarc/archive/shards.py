@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ from lmarc.archive.opening import find_ending
 from lmarc.archive.setfile import Shard, pack_set, set_url, shard_url
 from lmarc.archive.sink import open_sink
 from lmarc.archive.source import open_source
-from lmarc.archive.spans import Origin
 from lmarc.archive.walk import FILE, HARDLINK, Found
 from lmarc.archive.writer import Progress, Writer, Written
 
@@ -104,8 +102,7 @@ def write_shards(
 def _make_file(found: Found) -> None:
     """Make a file of its own of a hard link whose target is in another shard."""
     found.type, found.link_target = FILE, b""
-    path = os.path.abspath(os.fsdecode(found.path))
-    found.origin = Origin(path, found.size, found.mtime)
+    found.origin = found.place()
 
 
 def _described(url: str, storage_options: Mapping[str, Any] | None, member_count: int) -> Shard:

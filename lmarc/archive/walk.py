@@ -92,9 +92,12 @@ class Found:
         SourceError
             When it cannot be read, or is no longer what was found.
         """
+        return read_all([Span(self.place(), start, end, 0, False)])[0]
+
+    def place(self) -> Origin:
+        """Return where the content of a file is read."""
         path = os.path.abspath(os.fsdecode(self.path))
-        origin = self.origin or Origin(path, self.size, self.mtime)
-        return read_all([Span(origin, start, end, 0, False)])[0]
+        return self.origin or Origin(path, self.size, self.mtime)
 
     def changed(self) -> bool:
         """Whether the open file is no longer what it was when it was found."""

@@ -29,7 +29,6 @@ from lmarc.archive.names import (
 from lmarc.archive.pipeline import Pipeline
 from lmarc.archive.records import Model, RecordWriter, Resume
 from lmarc.archive.sink import Sink, open_sink
-from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.walk import Found, member_name, walk
 from lmarc.codec.base import DEFAULT_PRESET, CodecSettings, ContentClass
 from lmarc.codec.choose import settings_for
@@ -427,16 +426,9 @@ class Writer:
 
     def _add_far(self, found: Found, meta: tuple[Any, ...]) -> None:
         """Add a file whose content those who encode it will read."""
-        origin = found.origin
-        if origin is None:
-            path = os.path.abspath(os.fsdecode(found.path))
-            origin = Origin(path, found.size, found.mtime)
-
-        def sample(start: int, end: int) -> bytes:
-            return read_all([Span(origin, start, end, 0, False)])[0]
-
+        origin = found.place()
         try:
-            content_class = classify(sample, found.size, found.name)
+            content_class = classify(found.read, found.size, found.name)
         except SourceError as exc:
             found.failed = True
             self._warn(f"{show(found.path)}: {exc.message}; not archived")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lmarc.model.multiscale import MultiscaleModel
     from lmarc.model.neural import NeuralModel
     from lmarc.model.ngram import NgramModel
-    from lmarc.model.primed import Primed
     from lmarc.model.subword import SubwordModel
 
 __all__ = [
@@ -162,7 +161,7 @@ def coding_kind(data: bytes) -> int:
     if kind == file.KIND_ADAPTER:
         return file.KIND_NEURAL
     if kind == file.KIND_PRIMED:
-        return file.kind_of(_primed(data)[1])
+        return file.kind_of(_primed(data).file)
     return kind
 
 
@@ -260,7 +259,7 @@ def ngram_model(
             content = data if data is not None else _find_once(sha256, path)
             if file.kind_of(content) == file.KIND_PRIMED:
                 made = _primed_over(content, file.KIND_NGRAM)
-                parsed = ngram_model(made.below, made.inside).primed(made.text)
+                parsed = ngram_model(made.below, made.file).primed(made.text)
             else:
                 parsed = NgramModel.parse(content)
             _PARSED[sha256] = (parsed, len(content))
@@ -276,22 +275,28 @@ def _check_kind(sha256: bytes, found: int, kind: int | None) -> None:
         raise ModelError(f"model {sha256.hex()} is of kind {found}, expected {kind}")
 
 
-def _primed(data: bytes) -> tuple[Primed, bytes]:
-    """Return what a primed model is made of, and the file of the model below it."""
+class _Primed(NamedTuple):
+    """What a primed model is made of, with the model below it."""
+
+    below: bytes  # SHA-256
+    file: bytes  # of that model
+    text: bytes
+
+
+def _primed(data: bytes) -> _Primed:
     from lmarc.model import primed
 
-    found = primed.parse(file.unpack(data, file.KIND_PRIMED))
-    return found, _find_once(found.below, None) if found.inside is None else found.inside
+    below, inside, text = primed.parse(file.unpack(data, file.KIND_PRIMED))
+    return _Primed(below, _find_once(below, None) if inside is None else inside, text)
 
 
-def _primed_over(data: bytes, kind: int) -> Primed:
+def _primed_over(data: bytes, kind: int) -> _Primed:
     """Return what a primed model is made of, or raise ModelError unless it is over such a kind."""
-    found, below = _primed(data)
-    if file.kind_of(below) != kind:
-        raise ModelError(
-            f"primed model is on top of a model of kind {file.kind_of(below)}, expected {kind}"
-        )
-    return found
+    made = _primed(data)
+    found = file.kind_of(made.file)
+    if found != kind:
+        raise ModelError(f"primed model is on top of a model of kind {found}, expected {kind}")
+    return made
 
 
 def _check_size(sha256: bytes, found: int, size: int | None) -> None:
@@ -384,7 +389,7 @@ def multiscale_model(
         content = data if data is not None else _find_once(sha256, path)
         if file.kind_of(content) == file.KIND_PRIMED:
             made = _primed_over(content, file.KIND_MULTISCALE)
-            model = multiscale_model(made.below, made.inside).primed(made.text)
+            model = multiscale_model(made.below, made.file).primed(made.text)
         else:
             sections = file.unpack(content, file.KIND_MULTISCALE)
             digest, inside, units = below(sections)

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lmarc.codec import base
 from lmarc.codec.base import DEFAULT_PRESET, ContentClass, ModelKind
 from lmarc.errors import ModelError
 from lmarc.model import file, primed, registry
@@ -33,7 +34,11 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 # Preset -> the shipped model that a primed one for it is on top of, as `registry.shipped` has it.
-PRESETS: Final = {"balanced": "ngram", "high": "contexts", "max": "multiscale"}
+PRESETS: Final = {
+    name: preset.text_model or preset.text_codec
+    for name, preset in base.PRESETS.items()
+    if preset.text_codec is not None
+}
 SIZE: Final = 32 << 10  # bytes of a primer, unless another is asked for
 CELL: Final = 1024  # bytes
 LIMIT: Final = 4 << 20  # bytes of a sample
@@ -258,7 +263,8 @@ def below_of(preset: str | None, text_codec: str | None) -> str:
         found = preset or DEFAULT_PRESET
         what = f"preset {found}"
     else:
-        found = {"ngram": "balanced", "multiscale": "max"}.get(text_codec, "")
+        # Of presets that need no other model than the codec's own.
+        found = next((name for name, model in PRESETS.items() if model == text_codec), "")
         what = f"codec {text_codec}"
     if found not in PRESETS:
         raise ValueError(
