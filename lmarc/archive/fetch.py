@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from lmarc.archive.cache import ChunkCache
 from lmarc.archive.chunks import (
@@ -26,7 +27,7 @@ from lmarc.archive.index import Index
 from lmarc.archive.source import Source
 from lmarc.archive.validate import numbers
 from lmarc.archive.workers import Workers
-from lmarc.codec.base import CodecNumber, ModelRef
+from lmarc.codec.base import TOGETHER, CodecNumber, ModelRef
 from lmarc.codec.device import device
 from lmarc.errors import CorruptError, LmarcError
 from lmarc.format.limits import NO_MODEL
@@ -37,7 +38,8 @@ __all__ = ["ChunkReader", "ChunkRow", "check_row", "decode_row", "decode_rows"]
 
 _BATCH: Final = 4 << 20  # bytes of content that one task gives
 _REMOTE_BATCH: Final = 16 << 20
-# Of a codec that takes seconds for as much: a task ends soon, and decodes a few chunks together.
+# Of a codec that takes seconds for as much: a task ends soon, and decodes a few chunks together, as
+# many as share what is read of a network's weights.
 _SLOW_BATCH: Final = 256 << 10
 _SLOW_REMOTE_BATCH: Final = 2 << 20
 _SLOW: Final = frozenset({CodecNumber.NEURAL, CodecNumber.SUBWORD, CodecNumber.MULTISCALE})
@@ -229,19 +231,18 @@ class ChunkReader:
         self._cache.put(row.number, content)
         return content
 
-    def batches(self, chunks: Sequence[int]) -> Iterator[list[int]]:
-        """Cut a list of chunks where a batch would hold too much content."""
-        local = self._source.local
-        largest = _BATCH if local else _REMOTE_BATCH
-        slow_largest = _SLOW_BATCH if local else _SLOW_REMOTE_BATCH
-        if device() != "cpu":  # an accelerator takes many chunks together
-            slow_largest = _BATCH
+    def batches(self, chunks: Sequence[int], workers: int = 1) -> Iterator[list[int]]:
+        """Cut a list of chunks where a batch would hold too much content.
+
+        Those of a slow codec are dealt out so that `workers` threads have as many each.
+        """
+        wanted = np.asarray(list(chunks), np.int64)
+        sizes = self._index.chunk_content_sizes[wanted]
+        slow = np.isin(self._columns[0][wanted], list(_SLOW))
+        largest = np.where(slow, self._slow_batch(sizes[slow], workers), self._batch)
         batch: list[int] = []
         size = 0.0  # of 1
-        wanted = np.asarray(list(chunks), np.int64)
-        slow = np.isin(self._columns[0][wanted], list(_SLOW))
-        shares = self._index.chunk_content_sizes[wanted] / np.where(slow, slow_largest, largest)
-        for chunk, share in zip(wanted.tolist(), shares.tolist(), strict=True):
+        for chunk, share in zip(wanted.tolist(), (sizes / largest).tolist(), strict=True):
             if batch and size + share > 1:
                 yield batch
                 batch, size = [], 0
@@ -250,6 +251,20 @@ class ChunkReader:
         if batch:
             yield batch
 
+    @property
+    def _batch(self) -> int:
+        return _BATCH if self._source.local else _REMOTE_BATCH
+
+    def _slow_batch(self, sizes: npt.NDArray[np.int64], workers: int) -> int:
+        """Return the bytes of content of a batch of chunks, of such sizes, of slow codecs."""
+        if device() != "cpu":  # an accelerator takes many chunks together
+            return _BATCH
+        if not self._source.local:
+            return _SLOW_REMOTE_BATCH
+        chunk = int(sizes.max(initial=1))
+        whole = max(_SLOW_BATCH, min(TOGETHER * chunk, _BATCH))
+        return min(whole, max(1, -(-len(sizes) // workers)) * chunk)
+
     def decode(
         self, chunks: Sequence[int], workers: int, executor: Executor | None
     ) -> Generator[memoryview | LmarcError, None, None]:
@@ -257,7 +272,7 @@ class ChunkReader:
         running: deque[Future[list[bytes | LmarcError]]] = deque()
         with Workers(executor, workers) as pool:
             try:
-                for batch in self.batches(chunks):
+                for batch in self.batches(chunks, workers):
                     running.append(self._submit(pool, batch))
                     if len(running) > workers:
                         yield from map(_viewed, running.popleft().result())

@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_PRESET",
     "NO_MODEL",
     "PRESETS",
+    "TOGETHER",
     "Codec",
     "CodecNumber",
     "CodecSettings",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 NO_MODEL = 0xFFFF  # Model_Slot of a chunk that needs no model
+TOGETHER = 4  # chunks that a decoder's network takes at a time: they share what is read of weights
 
 
 class ContentClass(IntEnum):

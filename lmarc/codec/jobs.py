@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lmarc.codec.base import CodecNumber, ModelKind, ModelRef
+from lmarc.codec.base import TOGETHER, CodecNumber, ModelKind, ModelRef
 from lmarc.codec.device import device
 from lmarc.codec.ngram import (
     choose_profile,
@@ -26,7 +26,6 @@ __all__ = [
     "rows_for",
 ]  # fmt: skip
 
-TOGETHER: Final = 4  # chunks that a decoder's network takes at a time
 TOGETHER_ELSEWHERE: Final = 64  # and through PyTorch
 
 U32 = npt.NDArray[np.uint32]

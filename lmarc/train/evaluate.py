@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmarc.codec import multiscale, neural, ngram, subword
-from lmarc.codec.jobs import TOGETHER
+from lmarc.codec.base import TOGETHER
 from lmarc.errors import CorruptError, ModelError
 from lmarc.kernels.ngram import N_DYNAMIC, N_STATIC
 from lmarc.model import file, registry

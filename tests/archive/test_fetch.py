@@ -2,6 +2,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lmarc
@@ -94,7 +95,29 @@ def test_batches_of_a_slow_codec_are_small(
     monkeypatch.setattr(fetch, "_SLOW_BATCH", 10_000)
     batches = list(archive.chunk_reader.batches(range(len(sizes))))
     assert [chunk for batch in batches for chunk in batch] == list(range(len(sizes)))
-    assert all(len(batch) == 1 or sizes[batch].sum() <= 10_500 for batch in batches)
+    most = max(10_000, 4 * sizes.max())
+    assert all(len(batch) == 1 or sizes[batch].sum() <= most for batch in batches)
+
+
+def test_chunks_of_a_slow_codec_are_decoded_by_fours_however_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.lmarc"
+    with lmarc.Writer(path, preset="fast", chunk_size=400_000) as writer:
+        writer.add_bytes("noise", np.random.default_rng(1).bytes(400_000 * 10))
+    with lmarc.open(path) as archive:
+        reader = archive.chunk_reader
+        (codec,) = set(archive.chunks().column("codec").to_pylist())
+        monkeypatch.setattr(fetch, "_SLOW", frozenset({codec}))
+        assert len(archive.chunks()) == 10
+
+        def counts(workers: int) -> list[int]:
+            return [len(batch) for batch in reader.batches(range(10), workers)]
+
+        assert counts(1) == [4, 4, 2]
+        # Where there are threads for all, none gets fours while another has nothing to do.
+        assert counts(4) == [3, 3, 3, 1]
+        assert counts(16) == [1] * 10
 
 
 def test_a_member_costs_its_chunk_and_once_its_model(

@@ -17,8 +17,7 @@ import numpy as np
 
 from lmarc.cli import options as units
 from lmarc.codec import multiscale, neural, ngram
-from lmarc.codec.base import CodecNumber, ModelKind
-from lmarc.codec.jobs import TOGETHER
+from lmarc.codec.base import TOGETHER, CodecNumber, ModelKind
 from lmarc.model import registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel
