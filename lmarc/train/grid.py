@@ -1,8 +1,9 @@
 """What a weight is rounded to: multiples of powers of two, of eight bits or of four.
 
 Every grid is one of int8 weights with an exponent for each output, or of int16 table entries, so
-kernels and files know nothing of it. Four bits stand 1, 2, 4, 8 or 16 times as large for each group
-of a row's weights; what a model file gains by them, its compression finds.
+kernels and files know nothing of it. With eight bits table entries are multiples of 2**-5: finer
+ones bring nothing and double the file. Four bits stand 1, 2, 4, 8 or 16 times as large for each
+group of a row's weights; what a model file gains by them, its compression finds.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import torch
 
 from lmarc.train.scan import Round
 
-__all__ = ["TABLE_UNIT", "Grid", "dyadic", "table_grid", "weight_grid"]
+__all__ = ["TABLE_STEP", "TABLE_UNIT", "Grid", "dyadic", "table_grid", "weight_grid"]
 
 TABLE_UNIT: Final = 2.0**-11  # of table entries
+TABLE_STEP: Final = 64  # units by which the entries of eight-bit networks differ: files are smaller
 MAX_EXPONENT: Final = 10  # of int8 weights: they are multiples of at least 2**-10
 GROUP: Final = 32  # weights of a row that share a factor
 TABLE_GROUP: Final = 64  # bytes for which what one brings to an output shares a unit
@@ -54,7 +56,8 @@ def weight_grid(weight: torch.Tensor, exponents: torch.Tensor, bits: int) -> Gri
 def table_grid(table: torch.Tensor, bits: int) -> Grid:
     """Return the grid of a table's entries, (bytes, outputs)."""
     if bits == 8:
-        return Grid(torch.full_like(table[:1, :1], TABLE_UNIT), 32767)
+        unit = torch.full_like(table[:1, :1], TABLE_STEP * TABLE_UNIT)
+        return Grid(unit, 32767 // TABLE_STEP)
     factors = _powers((table / TABLE_UNIT).T, TABLE_GROUP, 12).T
     return Grid(TABLE_UNIT * factors, LARGEST[4])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lmarc.train.grid import GROUP, TABLE_UNIT, dyadic, table_grid, weight_grid
+from lmarc.train.grid import GROUP, TABLE_STEP, TABLE_UNIT, dyadic, table_grid, weight_grid
 
 
 def test_eight_bits_are_multiples_of_the_rows_unit() -> None:
@@ -45,7 +45,8 @@ def test_tables_of_four_bits_are_multiples_of_the_tables_unit() -> None:
         assert all(len(column.unique()) <= 15 for column in rows.T)
     assert (steps[64:128] != 0).float().mean() > 0.5
     whole = table_grid(table, 8).round(table)
-    assert (whole - table).abs().max() <= TABLE_UNIT / 2
+    assert (whole - table).abs().max() <= TABLE_STEP * TABLE_UNIT / 2
+    assert (whole / (TABLE_STEP * TABLE_UNIT) % 1 == 0).all()
 
 
 def test_gradients_pass_as_they_are() -> None:
