@@ -49,8 +49,12 @@ PACKAGE_FOLDER: Final = Path(__file__).parent.parent / "models"
 # SHA-256 -> file in the package. A model that shipped once is never changed, only superseded.
 SHIPPED: Final[dict[str, str]] = {
     "da783e8a0931e2bcca89dc8627df4236d7c04de38877d9aa71b747e68360bee2": "lmarc-ngram-1.lmmodel",
+    "9b510b72c6457ad8102921762fde44dce3e5054df9aa1caf49f83c978af52066": "lmarc-neural-4.lmmodel",
     "6dba4d64905da4bd6d57a7ffcedf9ff5c0fe95729b237b5a62d3a1be0504f196": "lmarc-neural-3.lmmodel",
     "67d24a11247aeca831f99c6e9ee3afc7ccdb6a74659bd064411d462017b20d0f": "lmarc-neural-2.lmmodel",
+    "2cc0742c3b628a3c7c284eb7f1599127971aa2999d0a49f7072fabe62ecb7e9c": (
+        "lmarc-multiscale-5.lmmodel"
+    ),
     "3644700e584ea65ae377d48be4aa1d5728383298d9598ded718495c8018c800c": (
         "lmarc-multiscale-4.lmmodel"
     ),
