@@ -2,8 +2,8 @@
 
 Every grid is one of int8 weights with an exponent for each output, or of int16 table entries, so
 kernels and files know nothing of it. With eight bits table entries are multiples of 2**-5: finer
-ones bring nothing and double the file. Four bits stand 1, 2, 4, 8 or 16 times as large for each
-group of a row's weights; what a model file gains by them, its compression finds.
+ones bring nothing, and the file has half as much again. Four bits stand 1, 2, 4, 8 or 16 times as
+large for each group of a row's weights; what a model file gains by them, its compression finds.
 """
 
 from __future__ import annotations
