@@ -93,10 +93,10 @@ def test_batches_of_a_slow_codec_are_small(
     assert len(list(archive.chunk_reader.batches(range(len(sizes))))) == 1
     monkeypatch.setattr(fetch, "_SLOW", frozenset({codec}))
     monkeypatch.setattr(fetch, "_SLOW_BATCH", 10_000)
+    monkeypatch.setattr(fetch, "TOGETHER", 1)
     batches = list(archive.chunk_reader.batches(range(len(sizes))))
     assert [chunk for batch in batches for chunk in batch] == list(range(len(sizes)))
-    most = max(10_000, 4 * sizes.max())
-    assert all(len(batch) == 1 or sizes[batch].sum() <= most for batch in batches)
+    assert all(len(batch) == 1 or sizes[batch].sum() <= 10_500 for batch in batches)
 
 
 def test_chunks_of_a_slow_codec_are_decoded_by_fours_however_large(
