@@ -1,4 +1,4 @@
-"""Decoded chunks, the latest used, within a number of bytes."""
+"""Decoded chunks, or their beginnings: the latest used, within a number of bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChunkCache:
         self._lock = threading.Lock()
 
     def get(self, number: int) -> bytes | None:
-        """Return a chunk's content, None if it is not there."""
+        """Return what is here of a chunk's content, None if nothing is."""
         with self._lock:
             content = self._chunks.get(number)
             if content is not None:
@@ -32,13 +32,16 @@ class ChunkCache:
             return content
 
     def put(self, number: int, content: bytes) -> None:
-        """Keep a chunk's content, at the cost of those not used for longest."""
+        """Keep a chunk's content, or its beginning, at the cost of those not used for longest."""
         if len(content) > self.capacity:
             return
         with self._lock:
-            if number in self._chunks:
+            known = len(self._chunks.get(number, b""))
+            if known >= len(content) > 0:
                 return
+            self._size -= known
             self._chunks[number] = content
+            self._chunks.move_to_end(number)
             self._size += len(content)
             while self._size > self.capacity:
                 self._size -= len(self._chunks.popitem(last=False)[1])

@@ -66,19 +66,27 @@ class CheckedChunk(NamedTuple):
     payload: Buffer  # of the record
     model: ModelRef | None
     offset: int  # of the record, bytes
+    needed: int | None = None  # bytes of content, from its beginning; all if None
 
     def coded(self) -> CodedChunk:
         """What its codec needs."""
         payload = memoryview(self.payload)[ChunkHeader.SIZE :]
-        return CodedChunk(self.header.codec, payload, self.header.content_size, self.model)
+        size = self.header.content_size
+        return CodedChunk(self.header.codec, payload, size, self.model, self.needed)
 
 
 def decode_records(chunks: Sequence[CheckedChunk]) -> list[bytes | LmarcError]:
-    """Return the contents of chunks, checked, and its error for one that cannot be decoded."""
+    """Return the contents of chunks, checked, and its error for one that cannot be decoded.
+
+    Of a chunk of which less is needed there may be less; then its content's checksum says nothing.
+    """
     contents: list[bytes | LmarcError] = []
     for chunk, found in zip(chunks, decode_chunks([c.coded() for c in chunks]), strict=True):
         content = found
         if not isinstance(found, LmarcError):
+            if chunk.needed is not None and chunk.needed <= len(found) < chunk.header.content_size:
+                contents.append(found)
+                continue
             try:
                 chunk.header.check_content(found, offset=chunk.offset)
             except FormatError as exc:

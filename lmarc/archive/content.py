@@ -90,10 +90,12 @@ def read_spans(
         return _ZEROS
 
     ahead = _Recent()
-    for chunk, _, _ in _parts(archive, spans):
+    ends: dict[int, int] = {}
+    for chunk, _, end in _parts(archive, spans):
         if chunk >= 0:
             ahead.get(chunk, take_note)
-    decoded = archive.decode_chunks(needed, jobs=jobs)
+            ends[chunk] = max(ends.get(chunk, 0), end)
+    decoded = archive.decode_chunks(needed, jobs=jobs, ends=ends)
 
     def fetch(_: int) -> memoryview:
         content = next(decoded)

@@ -14,6 +14,7 @@ from lmarc.archive.create import find
 from lmarc.archive.messages import Warn
 from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.walk import FILE
+from lmarc.archive.workers import default_jobs
 from lmarc.codec.base import PRESETS, ContentClass, ModelRef
 from lmarc.codec.choose import decode_chunk, encode_chunk, settings_for
 from lmarc.codec.models import base_model, text_model
@@ -118,8 +119,6 @@ def estimate(
     OSError
         As for `create`.
     """
-    from lmarc.archive.writer import default_jobs
-
     if sample_size < 1:
         raise ValueError(f"the size of samples is {sample_size}, expected 1 byte or more")
     notes: Warn = warn if warn is not None else lambda message: None

@@ -7,7 +7,7 @@ not the index. So any executor can run it, in this process or another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
@@ -17,7 +17,6 @@ import numpy.typing as npt
 from lmarc.archive.cache import ChunkCache
 from lmarc.archive.chunks import (
     CheckedChunk,
-    decode_record,
     decode_records,
     parse_chunk,
     parse_model,
@@ -34,7 +33,7 @@ from lmarc.format.limits import NO_MODEL
 from lmarc.format.model import ModelHeader
 from lmarc.format.record import RecordHeader, RecordType
 
-__all__ = ["ChunkReader", "ChunkRow", "check_row", "decode_row", "decode_rows"]
+__all__ = ["ALL", "ChunkReader", "ChunkRow", "check_row", "decode_row", "decode_rows"]
 
 _BATCH: Final = 4 << 20  # bytes of content that one task gives
 _REMOTE_BATCH: Final = 16 << 20
@@ -44,10 +43,14 @@ _SLOW_BATCH: Final = 256 << 10
 _SLOW_REMOTE_BATCH: Final = 2 << 20
 _SLOW: Final = frozenset({CodecNumber.NEURAL, CodecNumber.SUBWORD, CodecNumber.MULTISCALE})
 _UNSIGNED: Final = (1 << 64) - 1
+# A chunk is decoded as far as it is needed where that spares a quarter of it or more; else all of
+# it is, checked and kept.
+_PREFIX: Final = 0.75
+ALL: Final[Mapping[int, int]] = {}  # ends of no chunk
 
 
 class ChunkRow(NamedTuple):
-    """What the Index says of a chunk."""
+    """What the Index says of a chunk, and how much of it is needed."""
 
     number: int
     offset: int  # bytes
@@ -58,6 +61,7 @@ class ChunkRow(NamedTuple):
     content_class: int
     payload_checksum: int
     content_checksum: int
+    needed: int | None = None  # bytes of content, from its beginning; all if None
 
     @property
     def range(self) -> tuple[int, int]:
@@ -98,7 +102,7 @@ def check_row(
                 f"{name} of chunk {row.number} is {found}, the Index says {getattr(row, name)}"
             )
             raise CorruptError(message, offset=offset)
-    return CheckedChunk(header, payload, model, offset)
+    return CheckedChunk(header, payload, model, offset, row.needed)
 
 
 def decode_row(
@@ -115,9 +119,10 @@ def decode_row(
     CorruptError, ModelError, UnsupportedVersionError
         It is not, or cannot be decoded here.
     """
-    return decode_record(
-        *check_row(row, record, archive_tag, slot_kinds, model)[:3], offset=row.offset
-    )
+    (content,) = decode_records([check_row(row, record, archive_tag, slot_kinds, model)])
+    if isinstance(content, LmarcError):
+        raise content
+    return content
 
 
 def decode_rows(
@@ -176,11 +181,15 @@ class ChunkReader:
         self._model_path = model_path
         self._models: dict[int, ModelRef] = {}
         self._slot_kinds: list[int] = numbers(index.models, "kind").tolist()
-        names = ChunkRow._fields[4:]
+        names = ChunkRow._fields[4:-1]
         self._columns = [numbers(index.chunks, name) for name in names]
 
-    def rows(self, chunks: Sequence[int]) -> list[ChunkRow]:
-        """Return what the Index says of some chunks."""
+    def rows(self, chunks: Sequence[int], ends: Mapping[int, int] = ALL) -> list[ChunkRow]:
+        """Return what the Index says of some chunks, and how much of each is to be decoded.
+
+        `ends` says of a chunk how many bytes of its content are needed, from its beginning; of one
+        that is not there all are.
+        """
         wanted = list(chunks)
         index = self._index
         columns = [
@@ -190,14 +199,27 @@ class ChunkReader:
             index.chunk_content_sizes[wanted].tolist(),
             *([value & _UNSIGNED for value in column[wanted].tolist()] for column in self._columns),
         ]
-        return [ChunkRow(*row) for row in zip(*columns, strict=True)]
+        rows = [ChunkRow(*row) for row in zip(*columns, strict=True)]
+        return [self._cut(row, ends[row.number]) if row.number in ends else row for row in rows]
 
-    def contents(self, chunks: Sequence[int]) -> dict[int, bytes]:
-        """Return the content of each chunk, from the cache or in one read of the others."""
+    def _cut(self, row: ChunkRow, end: int) -> ChunkRow:
+        """Return a row that asks for the content up to `end`, or for all of it.
+
+        That is cheaper where little is spared, and where its beginning was decoded before: then
+        there is more to come.
+        """
+        spares = end <= _PREFIX * row.content_size and self._cache.get(row.number) is None
+        return row._replace(needed=end) if spares else row
+
+    def contents(self, chunks: Sequence[int], ends: Mapping[int, int] = ALL) -> dict[int, bytes]:
+        """Return the content of each chunk, from the cache or in one read of the others.
+
+        There may be less of one that `ends` has, but no less than it says.
+        """
         contents: dict[int, bytes] = {}
         missing = []
         for chunk in dict.fromkeys(chunks):
-            content = self._cache.get(chunk)
+            content = self.cached(chunk, ends.get(chunk))
             if content is None:
                 missing.append(chunk)
             else:
@@ -206,7 +228,7 @@ class ChunkReader:
             row.number: check_row(
                 row, record, self._tag, self._slot_kinds, self._models.get(row.model_slot)
             )
-            for row, record in self.fetch(missing)
+            for row, record in self.fetch(missing, ends)
         }
         for chunk, found in zip(checked, decode_records(list(checked.values())), strict=True):
             if isinstance(found, LmarcError):
@@ -215,13 +237,21 @@ class ChunkReader:
             contents[chunk] = found
         return contents
 
-    def cached(self, chunk: int) -> bytes | None:
-        """Return the content of a chunk if it is in the cache."""
-        return self._cache.get(chunk)
+    def cached(self, chunk: int, end: int | None = None) -> bytes | None:
+        """Return the content of a chunk, at least up to `end`, if it is in the cache."""
+        content = self._cache.get(chunk)
+        least = self.size_of(chunk) if end is None else end
+        return content if content is not None and len(content) >= least else None
 
-    def fetch(self, chunks: Sequence[int]) -> list[tuple[ChunkRow, memoryview]]:
+    def size_of(self, chunk: int) -> int:
+        """Return how many bytes of content a chunk has."""
+        return int(self._index.chunk_content_sizes[chunk])
+
+    def fetch(
+        self, chunks: Sequence[int], ends: Mapping[int, int] = ALL
+    ) -> list[tuple[ChunkRow, memoryview]]:
         """Read the records of chunks together, and the models that they are the first to need."""
-        rows = self.rows(chunks)
+        rows = self.rows(chunks, ends)
         return list(zip(rows, self._read(rows), strict=True))
 
     def decode_fetched(self, row: ChunkRow, record: memoryview) -> bytes:
@@ -266,14 +296,21 @@ class ChunkReader:
         return min(whole, max(1, -(-len(sizes) // workers)) * chunk)
 
     def decode(
-        self, chunks: Sequence[int], workers: int, executor: Executor | None
+        self,
+        chunks: Sequence[int],
+        workers: int,
+        executor: Executor | None,
+        ends: Mapping[int, int] = ALL,
     ) -> Generator[memoryview | LmarcError, None, None]:
-        """Give the contents of chunks in the order asked for, decoded in parallel."""
+        """Give the contents of chunks in the order asked for, decoded in parallel.
+
+        There may be less of one that `ends` has, but no less than it says.
+        """
         running: deque[Future[list[bytes | LmarcError]]] = deque()
         with Workers(executor, workers) as pool:
             try:
                 for batch in self.batches(chunks, workers):
-                    running.append(self._submit(pool, batch))
+                    running.append(self._submit(pool, batch, ends))
                     if len(running) > workers:
                         yield from map(_viewed, running.popleft().result())
                 while running:
@@ -282,8 +319,10 @@ class ChunkReader:
                 for future in running:
                     future.cancel()
 
-    def _submit(self, pool: Executor, batch: list[int]) -> Future[list[bytes | LmarcError]]:
-        rows = self.rows(batch)
+    def _submit(
+        self, pool: Executor, batch: list[int], ends: Mapping[int, int]
+    ) -> Future[list[bytes | LmarcError]]:
+        rows = self.rows(batch, ends)
         slots = self._missing(rows)
         ranges = [self._model_range(slot) for slot in slots]
         for slot, record in zip(slots, self._source.read_ranges(ranges), strict=True):

@@ -62,8 +62,9 @@ class Member:
 class MemberFile(io.BufferedIOBase):
     """A member's content as a seekable binary file.
 
-    It reads whole chunks and keeps none of its own beyond the window it stands in: decoded chunks
-    are in the archive's cache, shared with all other open members. Picklable; one thread at a time.
+    It reads ahead to the end of a chunk where it is read on, and keeps nothing beyond the window it
+    stands in: decoded chunks are in the archive's cache, shared with all other open members.
+    Picklable; one thread at a time.
     """
 
     def __init__(self, archive: Archive, entry: int, name: str, size: int) -> None:
@@ -74,6 +75,7 @@ class MemberFile(io.BufferedIOBase):
         self._position = 0
         self._window = b""
         self._window_start = 0
+        self._goes_on = -1  # where a read would go on from the last
         self.name = name
         self.mode = "rb"
 
@@ -133,7 +135,8 @@ class MemberFile(io.BufferedIOBase):
         start = self._position - self._window_start
         if wanted and start >= 0 and start + wanted <= len(self._window):
             data = self._window[start : start + wanted]
-        elif wanted > _WINDOW // 16:
+        elif wanted > _WINDOW // 16 or self._position != self._goes_on:
+            # Who comes from elsewhere may want no more: a chunk is decoded as far as that.
             data = self._archive.read_entry(self._entry, self._position, wanted)
         else:
             parts = []
@@ -143,8 +146,10 @@ class MemberFile(io.BufferedIOBase):
                 parts.append(part)
                 missing -= len(part)
                 self._position += len(part)
+            self._goes_on = self._position
             return b"".join(parts)
         self._position += len(data)
+        self._goes_on = self._position
         return data
 
     def read1(self, size: int = -1) -> bytes:

@@ -33,6 +33,8 @@ class Gather:
         self._results: list[bytearray | Exception] = []
         # Chunk -> (range, place in it, offset in the chunk's content, size).
         self._wanted: dict[int, list[tuple[int, int, int, int]]] = {}
+        # How many bytes of each chunk's content are needed, from its beginning.
+        self.ends: dict[int, int] = {}
         for number, (entry, position, end) in enumerate(spans):
             self._results.append(bytearray(max(0, end - position)))
             if position >= end:
@@ -43,6 +45,7 @@ class Gather:
                 first, last = max(start, position), min(start + size, end)
                 part = (number, first - position, offset + first - start, last - first)
                 self._wanted.setdefault(chunk, []).append(part)
+                self.ends[chunk] = max(self.ends.get(chunk, 0), part[2] + part[3])
 
     @property
     def chunks(self) -> list[int]:
@@ -79,8 +82,8 @@ def read_together(archive: Archive, spans: Sequence[tuple[int, int, int]]) -> li
         A chunk is damaged or cannot be read.
     """
     gather = Gather(archive.index, spans)
-    reader = archive.chunk_reader
+    reader, ends = archive.chunk_reader, gather.ends
     for batch in reader.batches(gather.chunks):
-        for chunk, content in reader.contents(batch).items():
+        for chunk, content in reader.contents(batch, ends).items():
             gather.put(chunk, content)
     return [part for part in gather.results() if not isinstance(part, Exception)]

@@ -19,6 +19,7 @@ from lmarc.archive.names import DIRECTORY, HARDLINK, SYMLINK
 from lmarc.archive.opening import Ending, find_ending
 from lmarc.archive.setfile import is_set
 from lmarc.archive.source import Source, open_source
+from lmarc.archive.workers import default_jobs
 from lmarc.codec.base import ModelRef
 from lmarc.errors import CorruptError, LmarcError, MemberNotFoundError
 from lmarc.format.footer import Footer
@@ -295,13 +296,16 @@ class Archive:
         wanted = list(_cut(pieces, position, end))
         if len(wanted) == 1 and wanted[0][3] == end - position:
             _, chunk, offset, count = wanted[0]
-            content = self.chunk_reader.contents([chunk])[chunk]
+            content = self.chunk_reader.contents([chunk], {chunk: offset + count})[chunk]
             return content if count == len(content) else content[offset : offset + count]
         out = bytearray(end - position)
         for first in range(0, len(wanted), _ROWS):
             some = wanted[first : first + _ROWS]
+            ends: dict[int, int] = {}
+            for _, chunk, offset, count in some:
+                ends[chunk] = max(ends.get(chunk, 0), offset + count)
             for batch in self.chunk_reader.batches([chunk for _, chunk, _, _ in some]):
-                contents = self.chunk_reader.contents(batch)
+                contents = self.chunk_reader.contents(batch, ends)
                 for place, chunk, offset, count in some:
                     if chunk in contents:
                         start = place - position
@@ -426,6 +430,7 @@ class Archive:
         *,
         jobs: int | None = None,
         executor: Executor | None = None,
+        ends: Mapping[int, int] | None = None,
     ) -> Generator[memoryview | LmarcError, None, None]:
         """Give the contents of chunks in the order asked for, decoded in parallel.
 
@@ -440,10 +445,12 @@ class Archive:
             Threads; as many as there are processors otherwise.
         executor : concurrent.futures.Executor, optional
             Decodes instead of threads of our own.
+        ends : mapping of int to int, optional
+            How many bytes of a chunk's content are needed, from its beginning; of one that is not
+            there all are. What is given may be cut there, and only what is whole is checked against
+            its content's checksum.
         """
-        from lmarc.archive.writer import default_jobs
-
-        return self.chunk_reader.decode(list(chunks), jobs or default_jobs(), executor)
+        return self.chunk_reader.decode(list(chunks), jobs or default_jobs(), executor, ends or {})
 
     def model(self, slot: int) -> ModelRef:
         """Return the model in a slot; its bytes only where the archive embeds them."""

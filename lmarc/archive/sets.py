@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmarc.archive.cache import ChunkCache
-from lmarc.archive.fetch import ChunkReader, ChunkRow
+from lmarc.archive.fetch import ALL, ChunkReader, ChunkRow
 from lmarc.archive.index import Index, Pieces
 from lmarc.archive.reader import Archive
 from lmarc.archive.setfile import Shard, parse_set, read_set, shard_address
@@ -279,32 +279,56 @@ class _SetReader:
             for row in self._readers[place].rows(run)
         ]
 
-    def contents(self, chunks: Sequence[int]) -> dict[int, bytes]:
-        """Return the content of each chunk, from the cache or in one read for each shard."""
+    def contents(self, chunks: Sequence[int], ends: Mapping[int, int] = ALL) -> dict[int, bytes]:
+        """Return the content of each chunk, from the cache or in one read for each shard.
+
+        There may be less of one that `ends` has, but no less than it says.
+        """
         contents = {}
         missing = []
         for chunk in dict.fromkeys(chunks):
-            content = self._cache.get(chunk)
+            content = self.cached(chunk, ends.get(chunk))
             if content is None:
                 missing.append(chunk)
             else:
                 contents[chunk] = content
         for place, run in self._by_shard(sorted(missing)):
-            for number, content in self._readers[place].contents(run).items():
+            found = self._readers[place].contents(run, self._ends(place, run, ends))
+            for number, content in found.items():
                 contents[number + self._first_chunk[place]] = content
                 self._cache.put(number + self._first_chunk[place], content)
         return contents
 
-    def cached(self, chunk: int) -> bytes | None:
-        """Return a chunk's content if it is at hand."""
-        return self._cache.get(chunk)
+    def _ends(self, place: int, run: Sequence[int], ends: Mapping[int, int]) -> dict[int, int]:
+        """Return what is to be said to a shard of its chunks; those begun before are read whole."""
+        if not ends:
+            return {}
+        first = self._first_chunk[place]
+        return {
+            number: ends[first + number]
+            for number in run
+            if first + number in ends and self._cache.get(first + number) is None
+        }
 
-    def fetch(self, chunks: Sequence[int]) -> list[tuple[ChunkRow, memoryview]]:
+    def cached(self, chunk: int, end: int | None = None) -> bytes | None:
+        """Return the content of a chunk, at least up to `end`, if it is at hand."""
+        content = self._cache.get(chunk)
+        least = self.size_of(chunk) if end is None else end
+        return content if content is not None and len(content) >= least else None
+
+    def size_of(self, chunk: int) -> int:
+        """Return how many bytes of content a chunk has."""
+        place = self._place(chunk)
+        return self._readers[place].size_of(chunk - self._first_chunk[place])
+
+    def fetch(
+        self, chunks: Sequence[int], ends: Mapping[int, int] = ALL
+    ) -> list[tuple[ChunkRow, memoryview]]:
         """Read the records of some chunks, beside the models that they need."""
         return [
             (row._replace(number=row.number + self._first_chunk[place]), record)
             for place, run in self._by_shard(chunks)
-            for row, record in self._readers[place].fetch(run)
+            for row, record in self._readers[place].fetch(run, self._ends(place, run, ends))
         ]
 
     def decode_fetched(self, row: ChunkRow, record: memoryview) -> bytes:
@@ -322,11 +346,20 @@ class _SetReader:
                 yield [chunk + self._first_chunk[place] for chunk in batch]
 
     def decode(
-        self, chunks: Sequence[int], workers: int, executor: Executor | None
+        self,
+        chunks: Sequence[int],
+        workers: int,
+        executor: Executor | None,
+        ends: Mapping[int, int] = ALL,
     ) -> Generator[memoryview | LmarcError, None, None]:
-        """Give the contents of chunks in the order asked for, decoded in parallel."""
+        """Give the contents of chunks in the order asked for, decoded in parallel.
+
+        There may be less of one that `ends` has, but no less than it says.
+        """
         for place, run in self._by_shard(chunks):
-            yield from self._readers[place].decode(run, workers, executor)
+            yield from self._readers[place].decode(
+                run, workers, executor, self._ends(place, run, ends)
+            )
 
     def model(self, slot: int) -> ModelRef:
         """Return the model in a slot of the set."""

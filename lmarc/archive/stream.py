@@ -21,7 +21,7 @@ from lmarc.archive.groups import GroupTables, parse_group
 from lmarc.archive.messages import show
 from lmarc.archive.names import FILE, HARDLINK, Names
 from lmarc.archive.validate import SPARSE
-from lmarc.archive.workers import Workers
+from lmarc.archive.workers import Workers, default_jobs
 from lmarc.codec.base import ModelRef
 from lmarc.errors import CorruptError, LimitError, TruncatedError
 from lmarc.format.chunk import ChunkHeader
@@ -186,7 +186,7 @@ class StreamReader:
             At the first thing that is wrong; what was given before it was sound.
         """
         self.header = ArchiveHeader.unpack(self._read(ArchiveHeader.SIZE, short=True))
-        with Workers(self._executor, self._jobs or _jobs()) as pool:
+        with Workers(self._executor, self._jobs or default_jobs()) as pool:
             while True:
                 start = self.offset
                 data = self._read(RecordHeader.SIZE, short=True)
@@ -326,7 +326,7 @@ class StreamReader:
     def _chunks(self, group: GroupTables, pool: Executor) -> Iterator[memoryview]:
         """Give the contents of a group's chunks; a few are decoded at the same time."""
         running: deque[Future[bytes]] = deque()
-        ahead = 2 * (self._jobs or _jobs())
+        ahead = 2 * (self._jobs or default_jobs())
         try:
             for size in group.chunk_sizes.tolist():
                 running.append(self._submit_chunk(size, pool))
@@ -402,12 +402,6 @@ class StreamReader:
 
 def _decode(header: ChunkHeader, payload: bytes, model: ModelRef | None, offset: int) -> bytes:
     return decode_record(header, payload, model, offset=offset)
-
-
-def _jobs() -> int:
-    from lmarc.archive.writer import default_jobs
-
-    return default_jobs()
 
 
 def _counted(entries: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:

@@ -8,9 +8,15 @@ itself; one that is closed or collected tells them to stop, and they do so in th
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "default_jobs"]
+
+
+def default_jobs() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:

@@ -30,6 +30,7 @@ from lmarc.archive.pipeline import Pipeline
 from lmarc.archive.records import Model, RecordWriter, Resume
 from lmarc.archive.sink import Sink, open_sink
 from lmarc.archive.walk import Found, member_name, walk
+from lmarc.archive.workers import default_jobs
 from lmarc.codec.base import DEFAULT_PRESET, CodecSettings, ContentClass
 from lmarc.codec.choose import settings_for
 from lmarc.codec.models import TextModel, base_model, codec_of, text_model
@@ -39,7 +40,7 @@ from lmarc.format.model import ModelHeader
 from lmarc.routing.group import DEFAULT_CHUNK_SIZE, DEFAULT_TEXT_CHUNK_SIZE, Grouper
 from lmarc.routing.sniff import classify
 
-__all__ = ["Owner", "Progress", "Writer", "Written", "default_jobs"]
+__all__ = ["Owner", "Progress", "Writer", "Written"]
 
 SPARSE, CHANGED_WHILE_READ = 1, 2  # Flags in the entries table
 
@@ -58,11 +59,6 @@ class Written(NamedTuple):
     member_count: int  # added, of every type
     content_size: int  # bytes read; holes are not
     archive_size: int  # bytes of the archive so far, what it held before included
-
-
-def default_jobs() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Writer:

@@ -29,6 +29,7 @@ __all__ = [
     "ModelCodec",
     "ModelKind",
     "ModelRef",
+    "PrefixCodec",
     "Preset",
     "preset_named",
 ]
@@ -134,9 +135,32 @@ class ManyCodec(Codec, Protocol):
     """A codec that decodes several chunks together faster than one after the other."""
 
     def decompress_together(
-        self, payloads: Sequence[tuple[bytes | memoryview, int]], model: ModelRef | None
+        self,
+        payloads: Sequence[tuple[bytes | memoryview, int]],
+        model: ModelRef | None,
+        needed: Sequence[int] | None = None,
     ) -> Sequence[bytes | LmarcError]:
-        """Return the content of each payload, given with its size, or why it has none."""
+        """Return the content of each payload, given with its size, or why it has none.
+
+        Where only the first `needed` bytes of each are, it may be cut there.
+        """
+
+
+@runtime_checkable
+class PrefixCodec(Codec, Protocol):
+    """A codec that decodes a part of a chunk, from its beginning, in a part of the time."""
+
+    def decompress_prefix(
+        self,
+        payload: bytes | memoryview,
+        content_size: int,
+        model: ModelRef | None,
+        needed: int,
+    ) -> bytes:
+        """Return the first `needed` bytes of the content of `content_size`, or raise CorruptError.
+
+        What lies behind them is not looked at, so it may be wrong.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import xxhash
 from lmarc.codec.base import (
     DEFAULT_PRESET,
     NO_MODEL,
+    Codec,
     CodecNumber,
     CodecSettings,
     ContentClass,
@@ -21,6 +22,7 @@ from lmarc.codec.base import (
     ManyCodec,
     ModelCodec,
     ModelRef,
+    PrefixCodec,
     preset_named,
 )
 from lmarc.codec.registry import codec_by_name, codec_by_number, text_codec_names
@@ -47,6 +49,12 @@ class CodedChunk(NamedTuple):
     payload: bytes | memoryview
     content_size: int  # bytes
     model: ModelRef | None
+    needed: int | None = None  # bytes of content, from its beginning; all if None
+
+    @property
+    def end(self) -> int:
+        """How many bytes of content are needed."""
+        return self.content_size if self.needed is None else min(self.needed, self.content_size)
 
 
 def settings_for(
@@ -113,8 +121,8 @@ def decode_chunk(
 def decode_chunks(chunks: Sequence[CodedChunk]) -> list[bytes | LmarcError]:
     """Return the contents of chunks, and its error for one that has none.
 
-    The same as `decode_chunk` for each. A codec that decodes several faster than one after the
-    other gets all of those that have the same model.
+    The same as `decode_chunk` for each, or its beginning, where no more is needed. A codec that
+    decodes several faster than one after the other gets all of those that have the same model.
     """
     contents: dict[int, bytes | LmarcError] = {}
     together: dict[tuple[int, bytes | None], list[int]] = {}
@@ -126,7 +134,8 @@ def decode_chunks(chunks: Sequence[CodedChunk]) -> list[bytes | LmarcError]:
             codec = codec_by_number(codec_number)
             if isinstance(codec, ManyCodec):
                 payloads = [(chunks[n].payload, chunks[n].content_size) for n in numbers]
-                found = codec.decompress_together(payloads, chunks[numbers[0]].model)
+                needed = [chunks[n].end for n in numbers]
+                found = codec.decompress_together(payloads, chunks[numbers[0]].model, needed)
                 contents.update(zip(numbers, found, strict=True))
                 continue
         except LmarcError as exc:
@@ -134,10 +143,16 @@ def decode_chunks(chunks: Sequence[CodedChunk]) -> list[bytes | LmarcError]:
             continue
         for number in numbers:
             try:
-                contents[number] = decode_chunk(*chunks[number])
+                contents[number] = _decode(codec, chunks[number])
             except LmarcError as exc:
                 contents[number] = exc
     return [contents[number] for number in range(len(chunks))]
+
+
+def _decode(codec: Codec, chunk: CodedChunk) -> bytes:
+    if chunk.end < chunk.content_size and isinstance(codec, PrefixCodec):
+        return codec.decompress_prefix(chunk.payload, chunk.content_size, chunk.model, chunk.end)
+    return codec.decompress(chunk.payload, chunk.content_size, chunk.model)
 
 
 def _encode(

@@ -32,6 +32,7 @@ U32 = npt.NDArray[np.uint32]
 T = TypeVar("T", bound=tuple[npt.NDArray[Any], ...])
 M = TypeVar("M")
 Payloads = Sequence[tuple[bytes | memoryview, int]]
+Needed = Sequence[int] | None
 
 
 class TogetherCodec(Generic[M]):
@@ -45,7 +46,8 @@ class TogetherCodec(Generic[M]):
     model_of : callable
         Returns the model that a chunk names, the shipped one for None.
     compress, decompress : callable
-        Return the payload of a content, and the contents of payloads and their sizes.
+        Return the payload of a content, and the contents of payloads and their sizes, cut to how
+        many bytes of each are needed.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class TogetherCodec(Generic[M]):
         *,
         model_of: Callable[[ModelRef | None], M],
         compress: Callable[[M, bytes], bytes],
-        decompress: Callable[[M, Payloads], list[bytes | CorruptError]],
+        decompress: Callable[[M, Payloads, Needed], list[bytes | CorruptError]],
     ) -> None:
         self.number, self.name, self.model_kind = int(number), name, int(model_kind)
         self._model_of = model_of
@@ -73,10 +75,13 @@ class TogetherCodec(Generic[M]):
         return only(self.decompress_together([(payload, content_size)], model))
 
     def decompress_together(
-        self, payloads: Payloads, model: ModelRef | None
+        self, payloads: Payloads, model: ModelRef | None, needed: Needed = None
     ) -> Sequence[bytes | CorruptError]:
-        """Return the content of each payload, given with its size, or why it has none."""
-        return self._decompress(self._model_of(model), payloads)
+        """Return the content of each payload, given with its size, or why it has none.
+
+        Where only the first `needed` bytes of each are, it may be cut there.
+        """
+        return self._decompress(self._model_of(model), payloads, needed)
 
 
 class EitherCodec(TogetherCodec[M]):
@@ -138,7 +143,8 @@ class Job(NamedTuple):
     number: int  # its place among those that were asked for
     profile: int
     words: U32
-    size: int  # bytes of content
+    size: int  # bytes of content to decode
+    whole: bool = True  # whether that is all of it
 
 
 def decode_jobs(
@@ -147,6 +153,7 @@ def decode_jobs(
     payloads: Payloads,
     decode: Callable[[lanes.Lanes, tuple[int, int], Sequence[Job]], None],
     *,
+    needed: Needed = None,
     network: bool = True,
     primer: bytes = b"",
 ) -> list[bytes | CorruptError]:
@@ -164,6 +171,8 @@ def decode_jobs(
     payloads : sequence of (bytes, int)
     decode : callable
         Decodes prepared lanes; gets the bits of their tables, and the jobs that they are for.
+    needed : sequence of int, optional
+        How many bytes of each content are decoded, from its beginning; all of them if None.
     network : bool
         Whether `decode` asks one.
     primer : bytes
@@ -177,7 +186,8 @@ def decode_jobs(
         except CorruptError as exc:
             contents[number] = exc
             continue
-        job = Job(number, profile, words, content_size)
+        size = content_size if needed is None else min(needed[number], content_size)
+        job = Job(number, profile, words, size, size == content_size)
         parsed.setdefault(table_bits(len(primer) + content_size), []).append(job)
     together = 1
     if network:
@@ -193,7 +203,7 @@ def decode_jobs(
                     if content is not None
                     else CorruptError(
                         f"{name} payload of {len(payloads[job.number][0])} bytes does not decode "
-                        f"to {job.size} bytes"
+                        f"to {payloads[job.number][1]} bytes"
                     )
                 )
     return contents
@@ -203,10 +213,11 @@ def _contents(
     given: lanes.Lanes, jobs: Sequence[Job], primed: int
 ) -> Iterator[tuple[Job, bytes | None]]:
     """Yield what was decoded behind so many bytes; None for a payload that is not sound."""
-    starts, reads = given.text_starts.tolist(), given.reads.tolist()
-    for job, start, read in zip(jobs, starts[:-1], reads, strict=True):
+    columns = given.text_starts[:-1].tolist(), given.reads.tolist(), given.coders.tolist()
+    for job, start, read, coder in zip(jobs, *columns, strict=True):
         first = start + primed
-        sound = read == len(job.words)
+        # A coder that stops halfway has not come back to zero; one that could not start is there.
+        sound = read == len(job.words) or (not job.whole and coder != 0)
         yield job, given.texts[first : first + job.size].tobytes() if sound else None
 
 

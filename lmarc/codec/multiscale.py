@@ -73,9 +73,14 @@ def decompress_with(
 
 
 def decompress_together(
-    model: MultiscaleModel, payloads: Sequence[tuple[bytes | memoryview, int]]
+    model: MultiscaleModel,
+    payloads: Sequence[tuple[bytes | memoryview, int]],
+    needed: Sequence[int] | None = None,
 ) -> list[bytes | CorruptError]:
-    """Return the contents of payloads and their sizes, an error where there is none."""
+    """Return the contents of payloads and their sizes, an error where there is none.
+
+    Of each the first `needed` bytes, if that is given.
+    """
 
     def decode(given: lanes.Lanes, tables: tuple[int, int], jobs: Sequence[Job]) -> None:
         bits, match_bits = tables
@@ -108,6 +113,7 @@ def decompress_together(
         model.ngram,
         payloads,
         decode,
+        needed=needed,
         network=model.neural is not None,
         primer=model.primer,
     )

@@ -61,9 +61,14 @@ def decompress_with(model: NeuralModel, payload: bytes | memoryview, content_siz
 
 
 def decompress_together(
-    model: NeuralModel, payloads: Sequence[tuple[bytes | memoryview, int]]
+    model: NeuralModel,
+    payloads: Sequence[tuple[bytes | memoryview, int]],
+    needed: Sequence[int] | None = None,
 ) -> list[bytes | CorruptError]:
-    """Return the contents of payloads and their sizes, an error where there is none."""
+    """Return the contents of payloads and their sizes, an error where there is none.
+
+    Of each the first `needed` bytes, if that is given.
+    """
 
     def decode(given: lanes.Lanes, tables: tuple[int, int], jobs: Sequence[Job]) -> None:
         bits, match_bits = tables
@@ -77,7 +82,7 @@ def decompress_together(
 
             neural_torch.decode(elsewhere(model, where), given, joint, bits, 32 - match_bits)
 
-    return decode_jobs("neural", model.ngram, payloads, decode)
+    return decode_jobs("neural", model.ngram, payloads, decode, needed=needed)
 
 
 def model_steps(model: NeuralModel, content: bytes, profile: int, joint: neural.Joint) -> U32:

@@ -66,6 +66,16 @@ class NgramCodec:
         """Return exactly `content_size` bytes, or raise CorruptError."""
         return decompress_with(_model_of(model), payload, content_size)
 
+    def decompress_prefix(
+        self,
+        payload: bytes | memoryview,
+        content_size: int,
+        model: ModelRef | None,
+        needed: int,
+    ) -> bytes:
+        """Return the first `needed` bytes of `content_size`, or raise CorruptError."""
+        return decompress_with(_model_of(model), payload, content_size, needed)
+
 
 def compress_with(model: NgramModel, content: bytes) -> bytes:
     """Return the payload of `content`."""
@@ -83,18 +93,32 @@ def pack_payload(profile: int, steps: U32) -> bytes:
     return bytes((profile,)) + state + words[first + 2 :].astype("<u4").tobytes()
 
 
-def decompress_with(model: NgramModel, payload: bytes | memoryview, content_size: int) -> bytes:
-    """Return exactly `content_size` bytes, or raise CorruptError."""
+def decompress_with(
+    model: NgramModel,
+    payload: bytes | memoryview,
+    content_size: int,
+    needed: int | None = None,
+) -> bytes:
+    """Return exactly `content_size` bytes, or the first `needed`; or raise CorruptError."""
     profile, words = parse_payload(payload, model)
     first = len(model.primer)
     bits, match_bits = table_bits(first + content_size)
-    text = np.empty(first + content_size + 1, np.uint8)
+    size = content_size if needed is None else min(needed, content_size)
+    text = np.empty(first + size + 1, np.uint8)
     text[:first] = np.frombuffer(model.primer, np.uint8)
     weights, state = _start(model, profile, (bits, match_bits), thread_scratch())
     read = ngram.decode(
-        model.static(profile), weights, state, words, text, bits, 32 - match_bits, first
+        model.static(profile),
+        weights,
+        state,
+        words,
+        text,
+        bits,
+        32 - match_bits,
+        first,
+        size == content_size,
     )
-    if read != len(words):
+    if read == rans.CORRUPT or (size == content_size and read != len(words)):
         raise CorruptError(
             f"n-gram payload of {len(payload)} bytes does not decode to {content_size} bytes"
         )

@@ -177,5 +177,6 @@ CODEC: Final = TogetherCodec(
     ModelKind.SUBWORD,
     model_of=_model_of,
     compress=compress_with,
-    decompress=decompress_together,
+    # Whole chunks: a token may go on behind what is needed.
+    decompress=lambda model, payloads, needed: decompress_together(model, payloads),
 )

@@ -66,30 +66,30 @@ class Bulk:
 
     async def _load(self, chunks: Sequence[int], gather: Gather) -> list[int]:
         """Put chunks into `gather`; return those that another task has left unread."""
-        reader = self.archive.chunk_reader
+        reader, ends = self.archive.chunk_reader, gather.ends
         loop = asyncio.get_running_loop()
-        mine = []
+        mine: dict[int, asyncio.Future[bytes | Exception | None]] = {}
         awaited = []
         for chunk in chunks:
-            content = reader.cached(chunk)
+            content = reader.cached(chunk, ends[chunk])
             if content is not None:
                 gather.put(chunk, content)
             elif chunk in self._running:
                 awaited.append((chunk, self._running[chunk]))
             else:
-                self._running[chunk] = loop.create_future()
-                mine.append(chunk)
+                mine[chunk] = self._running[chunk] = loop.create_future()
         try:
-            batches = reader.batches(mine)
+            batches = reader.batches(list(mine))
             await asyncio.gather(*(self._fetch(batch, gather) for batch in batches))
         finally:
-            for chunk in mine:
-                if chunk in self._running:
+            for chunk, future in mine.items():
+                if self._running.get(chunk) is future:
                     self._running.pop(chunk).set_result(None)
         left = []
         for chunk, future in awaited:
             found = await asyncio.shield(future)
-            if found is None:
+            # Another task may have needed less of the chunk.
+            if found is None or (isinstance(found, bytes) and len(found) < ends[chunk]):
                 left.append(chunk)
             else:
                 gather.put(chunk, found)
@@ -98,7 +98,8 @@ class Bulk:
     async def _fetch(self, chunks: list[int], gather: Gather) -> None:
         async with self._fetches:
             try:
-                fetched = await self._run(self.archive.chunk_reader.fetch, chunks)
+                reader = self.archive.chunk_reader
+                fetched = await self._run(reader.fetch, chunks, gather.ends)
             except (LmarcError, OSError) as exc:
                 for chunk in chunks:
                     self._settle(chunk, exc, gather)

@@ -452,8 +452,9 @@ def decode(
     bits: int,
     match_shift: int,
     first: int,
+    whole: bool,
 ) -> int:
-    """Decode a chunk: the inverse of `model` and `rans.encode`.
+    """Decode a chunk, or its beginning: the inverse of `model` and `rans.encode`.
 
     Parameters
     ----------
@@ -463,6 +464,8 @@ def decode(
         Written in full from `first` on, the last byte apart.
     first : int
         As for `model`.
+    whole : bool
+        Whether the text is all that was coded, so that the coder must come back to its beginning.
 
     Returns
     -------
@@ -503,4 +506,4 @@ def decode(
                 _finish_byte(state, position, byte)
                 _start_byte(static, state, text, position + 1, match_shift, bits)
                 _learn(static, weights, state, symbol, rate)
-    return at if coder == 0 else rans.CORRUPT
+    return at if coder == 0 or not whole else rans.CORRUPT

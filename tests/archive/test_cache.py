@@ -20,6 +20,19 @@ def test_a_chunk_larger_than_the_cache_is_not_kept() -> None:
     assert cache.get(1) == b"aaa"
 
 
+def test_more_of_a_chunk_takes_the_place_of_less() -> None:
+    cache = ChunkCache(10)
+    cache.put(1, b"aa")
+    cache.put(2, b"bbbb")
+    cache.put(1, b"aaaaaa")
+    assert cache.get(1) == b"aaaaaa"
+    cache.put(1, b"a")
+    assert cache.get(1) == b"aaaaaa"
+    cache.put(2, b"bbbbb")
+    assert cache.get(1) is None
+    assert cache.get(2) == b"bbbbb"
+
+
 def test_clear_forgets_everything() -> None:
     cache = ChunkCache(4)
     cache.put(1, b"aaaa")

@@ -1,3 +1,5 @@
+import dataclasses
+import io
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -7,10 +9,11 @@ import pytest
 
 import lmarc
 from lmarc.archive import fetch
+from lmarc.archive.chunks import decode_records
 from lmarc.archive.fetch import decode_rows
-from lmarc.codec.base import CodecSettings
+from lmarc.codec.base import CodecNumber, CodecSettings
 from lmarc.codec.choose import encode_chunk
-from tests.archive.samples import make, noise, text
+from tests.archive.samples import CHUNK_SIZE, make, noise, text
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +132,77 @@ def test_a_member_costs_its_chunk_and_once_its_model(
     rows = fresh.chunk_reader.rows(chunks)
     assert {row.model_slot for row in rows} <= {0, 0xFFFF}
     assert encode_chunk(fresh.read("7"), 1, CodecSettings()).content_size == len(fresh.read("7"))
+
+
+PROSE = text(11, 60_000)
+
+
+@pytest.fixture(scope="module")
+def prose(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return an archive of text, coded byte after byte, in four chunks."""
+    path = tmp_path_factory.mktemp("prose") / "a"
+    make(path, {"prose": PROSE}, preset="balanced")
+    with lmarc.open(path) as archive:
+        assert archive.chunks().column("codec").to_pylist() == [CodecNumber.NGRAM] * 4
+    return str(path)
+
+
+def test_a_chunk_is_decoded_as_far_as_it_is_needed_and_whole_when_asked_again(prose: str) -> None:
+    with lmarc.open(prose) as archive:
+        reader = archive.chunk_reader
+        assert archive.read("prose", 100, 1000) == PROSE[100:1100]
+        assert reader.cached(0) is None
+        assert reader.cached(0, 1100) == PROSE[:1100]
+        assert archive.read("prose", 0, 50) == PROSE[:50]
+        assert reader.cached(0) is None
+        assert archive.read("prose", 1100, 1) == PROSE[1100:1101]
+        assert reader.cached(0) == PROSE[:CHUNK_SIZE]
+
+
+def test_a_chunk_of_which_most_is_needed_is_decoded_whole(prose: str) -> None:
+    with lmarc.open(prose) as archive:
+        assert archive.read("prose", 0, 12_300) == PROSE[:12_300]
+        assert archive.chunk_reader.cached(0) == PROSE[:CHUNK_SIZE]
+    with lmarc.open(prose) as archive:
+        assert archive.read("prose", 15_000, 20_000) == PROSE[15_000:35_000]
+        cached = [archive.chunk_reader.cached(chunk) is not None for chunk in range(4)]
+        assert cached == [True, True, False, False]
+
+
+def test_what_is_stored_is_checked_before_a_beginning_is_decoded(
+    prose: str, tmp_path: Path
+) -> None:
+    with lmarc.open(prose) as archive:
+        row = archive.chunk_reader.rows([1])[0]
+    damaged = bytearray(Path(prose).read_bytes())
+    damaged[row.offset + row.stored_size - 1] ^= 1
+    path = tmp_path / "damaged"
+    path.write_bytes(damaged)
+    with lmarc.open(path) as archive, pytest.raises(lmarc.CorruptError):
+        archive.read("prose", CHUNK_SIZE, 10)
+
+
+def test_the_contents_checksum_is_compared_with_whole_contents_only(prose: str) -> None:
+    with lmarc.open(prose) as archive:
+        reader = archive.chunk_reader
+        ((row, record),) = reader.fetch([2])
+        checked = fetch.check_row(row, record, archive.ending.archive_tag, [2], archive.model(0))
+        wrong = checked._replace(header=dataclasses.replace(checked.header, content_checksum=1))
+        (whole,) = decode_records([wrong])
+        (beginning,) = decode_records([wrong._replace(needed=1000)])
+        assert isinstance(whole, lmarc.CorruptError)
+        assert beginning == PROSE[2 * CHUNK_SIZE :][:1000]
+
+
+def test_ranges_that_are_decoded_in_parallel_end_where_they_are_needed(prose: str) -> None:
+    with lmarc.open(prose) as archive:
+        ends = {0: 16_000, 1: 10, 3: 5000}
+        decoded = list(archive.decode_chunks(range(4), ends=ends))
+        found = [bytes(content) for content in decoded if not isinstance(content, lmarc.LmarcError)]
+        wanted = [CHUNK_SIZE, 10, CHUNK_SIZE, 5000]
+        assert list(map(len, found)) == wanted
+        for number, content in enumerate(found):
+            assert content == PROSE[number * CHUNK_SIZE :][: len(content)]
+        out = io.BytesIO()
+        archive.copy(out, names=["prose", "prose"], start=20_000, end=20_010)
+        assert out.getvalue() == PROSE[20_000:20_010] * 2

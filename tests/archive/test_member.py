@@ -1,12 +1,13 @@
 import io
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lmarc
-from tests.archive.samples import make, text
+from tests.archive.samples import CHUNK_SIZE, make, text
 
 LINES = b"".join(b"%d %s\n" % (n, text(n, n % 90)) for n in range(3000))
 DATA = {"lines": LINES, "utf-8": "zwölf\r\nBoxkämpfer\n".encode() * 2000, "empty": b""}
@@ -104,3 +105,17 @@ def test_members_know_what_they_are(archive: lmarc.Archive) -> None:
     assert member.name == "lines"
     with pytest.raises(AttributeError):
         member.size = 5  # type: ignore[misc]
+
+
+def test_who_comes_from_elsewhere_has_a_chunk_decoded_as_far_as_that(tmp_path: Path) -> None:
+    content = text(21, 40_000)
+    path = make(tmp_path / "a", {"prose": content}, preset="balanced")
+    with lmarc.open(path) as archive, archive.open("prose") as file:
+        reader = archive.chunk_reader
+        file.seek(17_000)
+        assert file.read(100) == content[17_000:17_100]
+        assert reader.cached(1) is None
+        assert file.read(100) == content[17_100:17_200]
+        assert reader.cached(1) == content[CHUNK_SIZE : 2 * CHUNK_SIZE]
+        file.seek(17_050)
+        assert file.read(10) == content[17_050:17_060]

@@ -10,6 +10,7 @@ import pytest
 import lmarc
 from lmarc.archive.setfile import Shard, pack_set
 from tests.archive.samples import make as make_archive
+from tests.archive.samples import text
 from tests.archive.test_shards import PATTERN, contents, data, files, make
 from tests.conftest import Bucket
 
@@ -147,3 +148,26 @@ def test_a_set_is_one_dataset(archive: lmarc.Archive) -> None:
     assert dataset[1234] == b'{"n": 1234}'
     stream = list(ArchiveStream(archive.url, "files/4 lines.jsonl", seed=1))
     assert sorted(stream) == sorted(b'{"n": %d}' % n for n in range(5000))
+
+
+def test_a_set_decodes_chunks_as_far_as_they_are_needed(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    texts = {f"{number}": text(number, 30_000) for number in range(4)}
+    for name, content in texts.items():
+        (folder / name).write_bytes(content)
+    lmarc.create(
+        tmp_path / PATTERN, ["texts"], directory=tmp_path, shard_size=40_000, chunk_size=16_384
+    )
+    with lmarc.open(tmp_path / "a.lmarcset") as archive:
+        reader = archive.chunk_reader
+        (chunk,) = archive.index.pieces_of(archive.file_entry("texts/3"), 0, 10).chunk.tolist()
+        assert archive.read("texts/3", 5, 10) == texts["3"][5:15]
+        assert reader.cached(chunk) is None
+        assert reader.cached(chunk, 15) == texts["3"][:15]
+        assert archive.read("texts/3", 5, 20) == texts["3"][5:25]
+        assert reader.cached(chunk) == texts["3"][:16_384]
+        ends = dict.fromkeys(range(len(archive.chunks())), 10)
+        found = list(archive.decode_chunks(ends, ends=ends))
+        sizes = {len(content) for content in found if not isinstance(content, lmarc.LmarcError)}
+        assert sizes == {10, 16_384}

@@ -184,3 +184,19 @@ def test_chunks_decode_together_as_alone_each_with_its_own_error() -> None:
     assert [type(found[n]) for n in (1, 3, 4)] == [
         UnsupportedVersionError, CorruptError, ModelNotFoundError,
     ]  # fmt: skip
+
+
+def test_a_codec_may_give_more_than_is_needed_and_never_less() -> None:
+    slow = settings_for("balanced")
+    contents = [TEXT, TEXT[:999], noise(500)]
+    chunks = [encode_chunk(content, ContentClass.TEXT, slow) for content in contents]
+    chunks.append(encode_chunk(TEXT, ContentClass.TEXT, FAST))
+    assert [chunk.codec for chunk in chunks] == [
+        CodecNumber.NGRAM, CodecNumber.NGRAM, CodecNumber.STORED, CodecNumber.ZSTD,
+    ]  # fmt: skip
+    for needed in (1, 400, 500, None):
+        found = decode_chunks(
+            [CodedChunk(c.codec, c.payload, c.content_size, None, needed) for c in chunks]
+        )
+        cut = [content[:needed] for content in contents[:2]]
+        assert found == [*cut, contents[2], TEXT]

@@ -45,6 +45,19 @@ def test_any_bytes_come_back(content: bytes) -> None:
         assert multiscale.decompress_with(model, payload, len(content)) == content
 
 
+@pytest.mark.parametrize("primer", [b"", vectors.prose("before", 200)], ids=["", "primer"])
+@pytest.mark.parametrize("model", [NETWORK, ALONE, DEEP], ids=["network", "alone", "deep"])
+def test_beginnings_are_decoded_as_the_whole_is(model: MultiscaleModel, primer: bytes) -> None:
+    primed = model.primed(primer) if primer else model
+    contents = [vectors.prose(str(n), size) for n, size in enumerate((700, 1, 5000, 2, 699))]
+    payloads = [multiscale.compress_with(primed, content) for content in contents]
+    cut_short = [*zip(payloads, map(len, contents), strict=True), (bytes(6), 90)]
+    needed = [1, 1, 3000, 1, 700, 30]
+    *found, empty = multiscale.decompress_together(primed, cut_short, needed)
+    assert found == [c[:n] for c, n in zip(contents, needed[:-1], strict=True)]
+    assert empty == multiscale.decompress_together(primed, [(bytes(6), 90)], [30])[0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_any_payload_gives_content_or_an_error(payload: bytes, size: int) -> None:

@@ -41,6 +41,17 @@ def test_every_content_comes_back(name: str) -> None:
     assert decompress_with(model, payload, len(CONTENTS[name])) == CONTENTS[name]
 
 
+def test_beginnings_are_decoded_as_the_whole_is() -> None:
+    model = vectors.small_network()
+    contents = [CONTENTS[name] for name in ("prose", "noise", "one byte", "zeros", "two bytes")]
+    pairs = [(compress_with(model, content), len(content)) for content in contents]
+    bad_state = (bytes([0]) + bytes([0, 0, 0, 0, 1]) + bytes(8), 100)
+    needed = [1700, 1, 1, 2999, 1, 10]
+    *found, bad = decompress_together(model, [*pairs, bad_state], needed)
+    assert found == [c[:n] for c, n in zip(contents, needed[:-1], strict=True)]
+    assert isinstance(bad, CorruptError)
+
+
 def test_the_reference_decoder_reads_what_is_written() -> None:
     content = CONTENTS["prose"][:300]
     data = vectors.small_network().pack(b"{}", vectors.small_model().pack(b"{}"))

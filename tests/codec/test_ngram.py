@@ -46,6 +46,30 @@ def test_every_content_comes_back(model: NgramModel, name: str) -> None:
     assert decompress_with(model, payload, len(CONTENTS[name])) == CONTENTS[name]
 
 
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_beginning_is_decoded_alone(model: NgramModel, name: str) -> None:
+    content = CONTENTS[name]
+    payload = compress_with(model, content)
+    for needed in {1, len(content) // 3 + 1, len(content) - 1, len(content), len(content) + 5}:
+        found = decompress_with(model, payload, len(content), needed)
+        assert found == content[:needed]
+
+
+def test_a_beginning_says_nothing_of_what_follows(model: NgramModel) -> None:
+    content = CONTENTS["noise"]
+    payload = compress_with(model, content)
+    damaged = payload[:-4] + bytes(byte ^ 1 for byte in payload[-4:])
+    assert decompress_with(model, damaged, len(content), 2000) == content[:2000]
+    with pytest.raises(CorruptError):
+        decompress_with(model, damaged, len(content))
+
+
+def test_a_state_that_cannot_be_is_noticed_before_anything_else(model: NgramModel) -> None:
+    payload = bytes([0]) + bytes([0, 0, 0, 0, 1]) + bytes(8)
+    with pytest.raises(CorruptError):
+        decompress_with(model, payload, 100, 10)
+
+
 def test_the_codec_finds_its_model_by_digest_and_data(tiny_model: TinyModel) -> None:
     reference = ModelRef(2, tiny_model.sha256, tiny_model.data)
     payload = CODEC.compress(CONTENTS["prose"], reference)

@@ -8,7 +8,7 @@ import pytest
 
 import lmarc
 from lmarc.interop.bulk import Bulk
-from tests.archive.samples import MEMBERS, make
+from tests.archive.samples import MEMBERS, make, text
 
 
 @pytest.fixture
@@ -69,3 +69,22 @@ def test_a_whole_member_must_have_its_sha256(
     whole, part = asyncio.run(read())
     assert isinstance(whole, lmarc.CorruptError)
     assert part == wrong[:9]
+
+
+def test_a_task_that_needs_more_of_a_chunk_than_another_reads_on(tmp_path: Path) -> None:
+    content = text(5, 16_000)
+    path = make(tmp_path / "prose", {"prose": content}, preset="balanced")
+
+    async def read(archive: lmarc.Archive) -> tuple[list[int], list[Any]]:
+        run = Runner()
+        bulk = Bulk(archive, run)
+        tasks = [asyncio.create_task(bulk.read([(0, 10, end)])) for end in (500, 9000, 400)]
+        while not run.fetched:
+            await asyncio.sleep(0)
+        run.gate.set()
+        return run.fetched, [part for (part,) in await asyncio.gather(*tasks)]
+
+    with lmarc.open(path) as archive:
+        fetched, parts = asyncio.run(read(archive))
+    assert parts == [content[10:500], content[10:9000], content[10:400]]
+    assert fetched == [0, 0]

@@ -51,6 +51,7 @@ def decode(model: NgramModel, words: Array, size: int, profile: int = 0) -> tupl
         bits,
         32 - match_bits,
         0,
+        True,
     )
     return read, text[:size].tobytes()
 
