@@ -2,7 +2,8 @@
 
 Locally the file grows in place. Everything before the new Footer is flushed to disk before that
 Footer is written; when anything fails the file is cut back to where it ended, and what a killed
-process has left behind is cut by the next append. On an object store a new object appears when it
+process has left behind is cut by the next append. Text is coded with the model that the archive's
+text was coded with, unless the caller says how. On an object store a new object appears when it
 is complete; S3 itself copies the old bytes, and refuses if the object has changed meanwhile.
 """
 
@@ -12,6 +13,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -25,7 +29,8 @@ from lmarc.archive.source import LocalSource, Source, open_source
 from lmarc.archive.urls import is_local, local_path
 from lmarc.archive.walk import Found, walk
 from lmarc.archive.writer import Writer, Written
-from lmarc.errors import SourceError, UnsupportedVersionError
+from lmarc.codec.models import model_file
+from lmarc.errors import ModelError, SourceError, UnsupportedVersionError
 from lmarc.format._fields import Buffer
 from lmarc.format.features import VERSION_MINOR
 from lmarc.format.header import ArchiveHeader
@@ -34,6 +39,12 @@ from lmarc.format.model import ModelKind
 __all__ = ["AppendSink", "append", "appender"]
 
 _BLOCK: Final = 16 << 20  # bytes of the old archive that are copied at once
+# Kinds of models that code text. Below another there may be one of the first.
+_TEXT_KINDS: Final = (
+    ModelKind.NGRAM, ModelKind.NEURAL, ModelKind.SUBWORD, ModelKind.MULTISCALE, ModelKind.ADAPTER,
+    ModelKind.PRIMED,
+)  # fmt: skip
+_HOW: Final = ("preset", "text_codec", "model", "embed_model")  # what says how to code text
 
 
 class AppendSink:
@@ -121,7 +132,8 @@ def appender(
     storage_options : mapping, optional
         For the URL's file system.
     **options
-        As for `Writer`.
+        As for `Writer`. Without `preset`, `text_codec`, `model` and `embed_model` text is coded
+        with the model on top that came last into the archive, if there is one and it is found.
 
     Raises
     ------
@@ -163,12 +175,52 @@ def _appender(
         slot = len(kinds) - 1 - kinds[::-1].index(ModelKind.DICTIONARY)
         data = archive.model(slot).data
         dictionary = None if data is None else (slot, data)
-    sink = _sink(url, storage_options, source, archive.size)
+    folder = None
+    if dictionary is None and not any(options.get(name) for name in _HOW):
+        model, folder = _model_file(archive, options.get("warn"))
+        options = {**options, "model": model}
     try:
-        return Writer(url, sink=sink, base=base, names=names, dictionary=dictionary, **options)
+        sink = _sink(url, storage_options, source, archive.size)
+        try:
+            writer = Writer(
+                url, sink=sink, base=base, names=names, dictionary=dictionary, **options
+            )
+        except BaseException:
+            sink.abort()
+            raise
     except BaseException:
-        sink.abort()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
+    if folder is not None:
+        weakref.finalize(writer, shutil.rmtree, folder, ignore_errors=True)
+    return writer
+
+
+def _model_file(archive: Archive, warn: Warn | None) -> tuple[str | None, str | None]:
+    """Return the file of the model that text was coded with, and the folder to remove with it.
+
+    No file where there is no such model, or where it is not found: `warn` is told then.
+    """
+    kinds = archive.index.models["kind"].to_pylist()
+    slots = [slot for slot, kind in enumerate(kinds) if kind in _TEXT_KINDS]
+    # One that was put there to be below another was not chosen to code text.
+    on_top = [slot for slot in slots if kinds[slot] != ModelKind.NGRAM] or slots
+    if not on_top:
+        return None, None
+    model = archive.model(on_top[-1])
+    if model.data is not None:
+        folder = tempfile.mkdtemp(prefix="lmarc-")
+        path = os.path.join(folder, "archive.lmmodel")
+        with open(path, "wb") as file:
+            file.write(model.data)
+        return path, folder
+    try:
+        return model_file(model.sha256), None
+    except ModelError as exc:
+        if warn is not None:
+            warn(f"text that is added is coded without the archive's model: {exc}")
+        return None, None
 
 
 def append(
@@ -199,7 +251,7 @@ def append(
     warn : callable, optional
         Gets one sentence for each member that was left out or changed.
     **options
-        As for `Writer`.
+        As for `appender`.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from lmarc.codec.base import ModelKind
 from lmarc.codec.registry import model_kind, text_codec_names
 from lmarc.errors import ModelError
 
-__all__ = ["TextModel", "base_model", "codec_of", "text_model"]
+__all__ = ["TextModel", "base_model", "codec_of", "model_file", "text_model"]
 
 
 class TextModel(NamedTuple):
@@ -51,6 +51,19 @@ def codec_of(path: str | os.PathLike[str]) -> str | None:
     except (OSError, ModelError):
         return None
     return next((name for name in text_codec_names()[1:] if model_kind(name) == kind), None)
+
+
+def model_file(sha256: bytes) -> str:
+    """Return the file of the model with this SHA-256, which ships or is on `LMARC_MODEL_PATH`.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    from lmarc.model.registry import find_file
+
+    return str(find_file(sha256))
 
 
 def text_model(

@@ -29,6 +29,7 @@ __all__ = [
     "ModelFile",
     "coding_kind",
     "find_bytes",
+    "find_file",
     "locate",
     "multiscale_model",
     "neural_model",
@@ -181,18 +182,33 @@ def find_bytes(sha256: bytes, path: str | None = None) -> bytes:
     ModelNotFoundError
         When it is nowhere; the message says where it was sought.
     """
+    return _find(sha256, path)[1]
+
+
+def find_file(sha256: bytes) -> Path:
+    """Return where the model with this SHA-256 is: in the package or on `LMARC_MODEL_PATH`.
+
+    Raises
+    ------
+    ModelMismatchError, ModelNotFoundError
+        As for `find_bytes`.
+    """
+    return _find(sha256, None)[0]
+
+
+def _find(sha256: bytes, path: str | None) -> tuple[Path, bytes]:
     places = [Path(path)] if path is not None else []
     if sha256.hex() in SHIPPED:
         places.append(shipped_path(sha256.hex()))
     reason: ModelError | None = None
     for place in places:
         try:
-            return _checked(place, sha256)
+            return place, _checked(place, sha256)
         except ModelError as exc:
             reason = reason or exc
     for place in _candidates():
         try:
-            return _checked(place, sha256)
+            return place, _checked(place, sha256)
         except ModelError:
             continue
     sought = os.environ.get(MODEL_PATH) or "(not set)"

@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -380,3 +381,86 @@ def test_a_chunk_that_a_network_makes_larger_goes_without_it(
         assert len(archive.models()) == 2
         assert archive.read("lines.txt") == lines
         assert archive.read("prose.txt") == prose
+
+
+def coded(archive: lmarc.Archive) -> list[tuple[int, int]]:
+    """Return codec and slot of the chunks of text."""
+    rows = archive.chunks().to_pylist()
+    return [(row["codec"], row["model_slot"]) for row in rows if row["content_class"] == 1]
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_append_goes_on_with_the_archives_model(
+    embedded: bool,
+    write: Callable[..., Path],
+    model_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write(embed_model=embedded)
+    if not embedded:
+        monkeypatch.setenv(registry.MODEL_PATH, str(model_file))
+    before = set(Path(tempfile.gettempdir()).glob("lmarc-*"))
+    warnings: list[str] = []
+    with lmarc.appender(path, chunk_size=8192, warn=warnings.append) as out:
+        out.add_bytes("more", prose("b", 9000))
+    del out
+    assert set(Path(tempfile.gettempdir()).glob("lmarc-*")) <= before
+    with lmarc.open(path) as archive:
+        assert len(archive.models()) == 1
+        assert set(coded(archive)) == {(3, 0)}
+        assert archive.read("more") == prose("b", 9000)
+        archive.verify()
+    assert warnings == []
+
+
+def test_append_says_where_the_archives_model_is_not_found(write: Callable[..., Path]) -> None:
+    path = write()
+    warnings: list[str] = []
+    with lmarc.appender(path, chunk_size=8192, warn=warnings.append) as out:
+        out.add_bytes("more", prose("b", 9000))
+    assert len(warnings) == 1
+    assert "is coded without the archive's model" in warnings[0]
+    with lmarc.open(path) as archive:
+        assert archive.models()["kind"].to_pylist() == [2, 2]
+        assert coded(archive)[-1] == (3, 1)
+
+
+def test_append_does_as_it_is_told(write: Callable[..., Path]) -> None:
+    path = write(embed_model=True)
+    with lmarc.appender(path, chunk_size=8192, preset="fast") as out:
+        out.add_bytes("fast", prose("b", 9000))
+    with lmarc.appender(path, chunk_size=8192, preset="balanced") as out:
+        out.add_bytes("balanced", prose("c", 9000))
+    with lmarc.open(path) as archive:
+        assert archive.models()["kind"].to_pylist() == [2, 2]
+        assert [coded(archive)[place] for place in (-3, -1)] == [(1, 0xFFFF), (3, 1)]
+
+
+def test_append_goes_on_with_what_is_on_top_of_other_models(tmp_path: Path) -> None:
+    path = tmp_path / "high"
+    with lmarc.Writer(path, preset="high") as writer:
+        writer.add_bytes("records", records("a", 9000))
+    with lmarc.appender(path) as out:
+        out.add_bytes("more", records("b", 9000))
+    with lmarc.open(path) as archive:
+        assert archive.models()["kind"].to_pylist() == [6]
+        assert coded(archive) == [(6, 0), (6, 0)]
+        assert archive.read("more") == records("b", 9000)
+
+
+def test_append_goes_on_behind_the_same_primer(tmp_path: Path) -> None:
+    from lmarc.train.primer import model_below, of_bytes, train_primer
+
+    primer = tmp_path / "primer.lmmodel"
+    made = train_primer([of_bytes("a", records("a", 60_000))], model_below("balanced"), 2000)
+    primer.write_bytes(made.data)
+    path = tmp_path / "primed"
+    with lmarc.Writer(path, model=primer, embed_model=True) as writer:
+        writer.add_bytes("records", records("b", 9000))
+    primer.unlink()
+    with lmarc.appender(path) as out:
+        out.add_bytes("more", records("c", 9000))
+    with lmarc.open(path) as archive:
+        assert archive.models()["kind"].to_pylist() == [8]
+        assert coded(archive) == [(3, 0), (3, 0)]
+        assert archive.read("more") == records("c", 9000)
