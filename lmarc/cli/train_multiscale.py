@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="learn from this much text, of every domain alike (default: 10MB)",
     )
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="learn last from half of the text that is held out, up to --train-text again: for a "
+        "model that has learnt from the rest",
+    )
     options.add_text_fields(parser)
     parser.add_argument(
         "--max-text",
@@ -57,13 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
-        from lmarc.train.blending import held_out_bits, model_below, train_multiscale
+        from lmarc.train.blending import (
+            held_out_bits,
+            model_below,
+            train_multiscale,
+            with_unseen,
+        )
         from lmarc.train.data import documents, gather
 
         base, inside = model_below(arguments.below)
         corpus = gather(
             documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
         )
+        if arguments.held_out:
+            corpus = with_unseen(corpus)
         steps.done(f"read {size(corpus.size)} of text")
 
         def told(done: int, total: int) -> None:

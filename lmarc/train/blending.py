@@ -1,7 +1,7 @@
 """Train what the blends of a multi-scale model start from: a set of weights for each profile.
 
 The text must be unseen by the static tables, and is best unseen by the network too: else the blend
-trusts them too much.
+trusts them too much. So what is learnt last weighs most, and should be unseen by both.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from lmarc.train.ngram import mixture_pieces
 
 __all__ = [
     "LANES", "held_out_bits", "initial_arrays", "model_below", "train_blends", "train_multiscale",
+    "with_unseen",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
 LANES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)
 LIMIT: Final = 60  # counts of dynamic rows stop here
+UNSEEN: Final = "unseen"  # the part that no model below has learnt from
 FIRST_VISITS: Final = 1.5  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
 RATE: Final = 5
 BOOST: Final = 80  # more at a chunk's beginning, halved with every 4 bits of position
@@ -146,6 +148,15 @@ def model_below(name: str) -> tuple[NeuralModel | NgramModel, bytes]:
     raise ModelError(f"{name} is a model of kind {kind}, expected a network or an n-gram model")
 
 
+def with_unseen(corpus: Corpus) -> Corpus:
+    """Return a corpus whose part 'unseen' has every other text of those that were held out."""
+    held_out = corpus.texts.get("held out", {})
+    unseen = {domain: texts[1::2] for domain, texts in held_out.items()}
+    rest = {domain: texts[::2] for domain, texts in held_out.items()}
+    texts = {**corpus.texts, UNSEEN: unseen, "held out": rest}
+    return Corpus(texts, corpus.size, corpus.digest)
+
+
 def train_multiscale(
     corpus: Corpus,
     base: NeuralModel | NgramModel,
@@ -155,13 +166,15 @@ def train_multiscale(
 ) -> bytes:
     """Return the file of a multi-scale model trained on the part 'mixture' of `corpus`.
 
+    Then, and last, on the part 'unseen', where `with_unseen` has made one.
+
     Parameters
     ----------
     corpus : Corpus
     base, inside : NeuralModel or NgramModel, bytes
         As `model_below` returns them.
     text : int
-        Bytes to learn from, of every domain alike.
+        Bytes of each part to learn from, of every domain alike.
     progress : callable
         Gets how many pieces are done, of how many.
 
@@ -170,7 +183,8 @@ def train_multiscale(
     ModelError
         When there is no text to learn from.
     """
-    pieces = mixture_pieces(corpus.part("mixture"), text)
+    parts = [mixture_pieces(corpus.part(name), text) for name in ("mixture", UNSEEN)]
+    pieces = [piece for part in parts for piece in part]
     if not pieces:
         raise ModelError("there is no text for the blend to learn from")
     done = 0

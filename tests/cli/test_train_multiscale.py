@@ -98,3 +98,18 @@ def test_what_is_missing_is_said(
     assert main([*command, str(tmp_path / "text")]) > 2
     assert "model file begins with" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+def test_half_of_what_is_held_out_is_learnt_from_where_one_says_so(
+    tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(60, 160):
+        (texts / f"{n}.json").write_bytes(vectors.records(f"{n}", 5000))
+    documents = []
+    for more in ([], ["--held-out"]):
+        out = str(tmp_path / "blend.lmmodel")
+        command = ["train", "multiscale", str(texts), "-o", out, "--below", str(model_file)]
+        assert main([*command, "--train-text", "20k", "--json", *more]) == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0]["sha256"] != documents[1]["sha256"]
+    assert 0 < documents[1]["held_out_size"] < documents[0]["held_out_size"]

@@ -24,8 +24,10 @@ from lmarc.train.blending import (
     model_below,
     train_blends,
     train_multiscale,
+    with_unseen,
 )
 from lmarc.train.data import Corpus, Document, gather
+from lmarc.train.ngram import mixture_pieces
 
 PIECES = [
     make(f"{number}", 3000)
@@ -112,6 +114,25 @@ def test_text_becomes_a_model_that_an_archive_carries(
     with lmarc.open(tmp_path / "a") as archive:
         assert archive.chunks().column("codec").to_pylist() == [6]
         assert archive.read("a.json") == content
+
+
+def test_unseen_text_is_learnt_last_and_the_rest_of_it_measured() -> None:
+    corpus = corpus_of()
+    parted = with_unseen(corpus)
+    held_out = corpus.texts["held out"]["d"]
+    assert len(held_out) > 2
+    assert parted.texts["unseen"]["d"] == held_out[1::2]
+    assert parted.texts["held out"]["d"] == held_out[::2]
+    assert parted.part("mixture") == corpus.part("mixture")
+    base, inside = vectors.small_model(), b"d" * 32
+    data = train_multiscale(parted, base, inside, 20_000)
+    card = json.loads(file.unpack(data, file.KIND_MULTISCALE)["card"])
+    pieces = mixture_pieces(corpus.part("mixture"), 20_000)
+    last = mixture_pieces(parted.part("unseen"), 20_000)
+    assert card["training_text"] == sum(map(len, [*pieces, *last]))
+    model = train_blends(base, [*pieces, *last])
+    sections = file.unpack(data, file.KIND_MULTISCALE)
+    assert sections["sures"] == file.unpack(model.pack(b"{}", inside), 6)["sures"]
 
 
 def test_no_text_is_said() -> None:
