@@ -53,6 +53,9 @@ SHIPPED: Final[dict[str, str]] = {
     "9b510b72c6457ad8102921762fde44dce3e5054df9aa1caf49f83c978af52066": "lmarc-neural-4.lmmodel",
     "6dba4d64905da4bd6d57a7ffcedf9ff5c0fe95729b237b5a62d3a1be0504f196": "lmarc-neural-3.lmmodel",
     "67d24a11247aeca831f99c6e9ee3afc7ccdb6a74659bd064411d462017b20d0f": "lmarc-neural-2.lmmodel",
+    "b2368f64cb20e646728fc9acf101dac77bf400d2c850401f464ea689091a7340": (
+        "lmarc-multiscale-6.lmmodel"
+    ),
     "2cc0742c3b628a3c7c284eb7f1599127971aa2999d0a49f7072fabe62ecb7e9c": (
         "lmarc-multiscale-5.lmmodel"
     ),
