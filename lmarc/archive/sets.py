@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lmarc.archive.cache import ChunkCache
-from lmarc.archive.fetch import ALL, ChunkReader, ChunkRow
+from lmarc.archive.fetch import ChunkReader
 from lmarc.archive.index import Index, Pieces
 from lmarc.archive.reader import Archive
+from lmarc.archive.rows import ALL, ChunkRow
 from lmarc.archive.setfile import Shard, parse_set, read_set, shard_address
 from lmarc.archive.source import open_source
 from lmarc.archive.validate import Paths, numbers

@@ -11,8 +11,8 @@ from lmarc.archive.ranges import Gather
 from lmarc.errors import CorruptError, LmarcError
 
 if TYPE_CHECKING:
-    from lmarc.archive.fetch import ChunkRow
     from lmarc.archive.reader import Archive
+    from lmarc.archive.rows import ChunkRow
 
 __all__ = ["Bulk", "Run", "Span"]
 

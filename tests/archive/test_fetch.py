@@ -1,4 +1,3 @@
-import dataclasses
 import io
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -9,8 +8,6 @@ import pytest
 
 import lmarc
 from lmarc.archive import fetch
-from lmarc.archive.chunks import decode_records
-from lmarc.archive.fetch import decode_rows
 from lmarc.codec.base import CodecNumber, CodecSettings
 from lmarc.codec.choose import encode_chunk
 from tests.archive.samples import CHUNK_SIZE, make, noise, text
@@ -45,36 +42,6 @@ def test_any_executor_decodes_in_order(
         for number, content in enumerate(found):
             assert not isinstance(content, lmarc.LmarcError)
             assert bytes(content) == expected[number]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"content_size": 1},
-        {"codec": 0},
-        {"model_slot": 0xFFFF},
-        {"content_class": 0},
-        {"payload_checksum": 0},
-        {"content_checksum": 0},
-        {"number": 7},
-    ],
-)
-def test_a_record_must_be_what_its_row_says(change: dict[str, int], archive: lmarc.Archive) -> None:
-    (row,) = archive.chunk_reader.rows([3])
-    assert row.codec == 2
-    arguments = (archive.ending.archive_tag, [1], {0: archive.model(0)})
-    (content,) = decode_rows(archive.source, [row], *arguments)
-    assert isinstance(content, bytes)
-    (error,) = decode_rows(archive.source, [row._replace(**change)], *arguments)
-    assert isinstance(error, lmarc.CorruptError)
-    assert error.offset == row.offset
-
-
-def test_a_source_that_fails_is_the_error_of_each_chunk(archive: lmarc.Archive) -> None:
-    rows = archive.chunk_reader.rows([3, 4])
-    beyond = [row._replace(offset=archive.size) for row in rows]
-    contents = decode_rows(archive.source, beyond, 0, [1], {})
-    assert [type(content) for content in contents] == [lmarc.SourceError] * 2
 
 
 def test_batches_hold_a_bounded_content(
@@ -180,18 +147,6 @@ def test_what_is_stored_is_checked_before_a_beginning_is_decoded(
     path.write_bytes(damaged)
     with lmarc.open(path) as archive, pytest.raises(lmarc.CorruptError):
         archive.read("prose", CHUNK_SIZE, 10)
-
-
-def test_the_contents_checksum_is_compared_with_whole_contents_only(prose: str) -> None:
-    with lmarc.open(prose) as archive:
-        reader = archive.chunk_reader
-        ((row, record),) = reader.fetch([2])
-        checked = fetch.check_row(row, record, archive.ending.archive_tag, [2], archive.model(0))
-        wrong = checked._replace(header=dataclasses.replace(checked.header, content_checksum=1))
-        (whole,) = decode_records([wrong])
-        (beginning,) = decode_records([wrong._replace(needed=1000)])
-        assert isinstance(whole, lmarc.CorruptError)
-        assert beginning == PROSE[2 * CHUNK_SIZE :][:1000]
 
 
 def test_ranges_that_are_decoded_in_parallel_end_where_they_are_needed(prose: str) -> None:
