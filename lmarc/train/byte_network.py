@@ -70,6 +70,8 @@ class ByteNetwork(nn.Module):
     ----------
     exponents : dict of str to tensor
         Products whose exponents, float32 (outputs, 1), stay as they are.
+    origins : dict of str to tensor
+        Weights of products and tables, of eight bits, that those here differ from by larger steps.
     masks : pair of float32 tensors, optional
         What leaves the first layer, and every other one, is multiplied by them; they broadcast to
         (B, T, units).
@@ -79,6 +81,7 @@ class ByteNetwork(nn.Module):
         super().__init__()
         self.shape, self.bits = shape, bits
         self.exponents: dict[str, torch.Tensor] = {}
+        self.origins: dict[str, torch.Tensor] = {}
         self.masks: tuple[torch.Tensor, torch.Tensor] | None = None
         n1, n2 = shape.first, shape.second
         # What the byte before and the one before that bring; biases are in the first.
@@ -229,7 +232,12 @@ class ByteNetwork(nn.Module):
     def weight(self, name: str) -> torch.Tensor:
         """Return the weights of a table or product, rounded as they are exported."""
         weight: torch.Tensor = getattr(self, name).weight
-        return self._grid(name, weight.detach()).round(weight) if self.rounded else weight
+        if not self.rounded:
+            return weight
+        grid, origin = self._grid(name, weight.detach()), self.origins.get(name)
+        if origin is None:
+            return grid.round(weight)
+        return grid.round_from(origin.to(weight.device), weight)
 
     def weight_exponents(self, name: str) -> torch.Tensor:
         """Return the exponents of a product, float32 (outputs, 1)."""

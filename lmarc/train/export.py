@@ -19,7 +19,7 @@ from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.grid import TABLE_UNIT
 
-__all__ = ["exponents_of", "export", "restore", "snapped", "train_join"]
+__all__ = ["exponents_of", "export", "origins_of", "restore", "snapped", "train_join"]
 
 JOIN_RATE: Final = 256  # 150 to 400 do well; less leaves text unlike the training text worse
 _PRODUCTS: Final = ("see", "inner", "upper", "high", "low", "see_low")
@@ -56,6 +56,13 @@ def exponents_of(model: NeuralModel) -> dict[str, torch.Tensor]:
         for name in _PRODUCTS
         if name in model.arrays
     }
+
+
+def origins_of(model: NeuralModel) -> dict[str, torch.Tensor]:
+    """Return a model's weights, for `ByteNetwork.origins`."""
+    weights = _floats(model)
+    del weights["low_bias"]
+    return {name: torch.from_numpy(array) for name, array in weights.items()}
 
 
 def snapped(model: NeuralModel, base: NeuralModel, shift: int) -> NeuralModel:

@@ -14,10 +14,13 @@ import torch
 
 from lmarc.train.scan import Round
 
-__all__ = ["TABLE_STEP", "TABLE_UNIT", "Grid", "dyadic", "table_grid", "weight_grid"]
+__all__ = [
+    "DIFFERENCE", "TABLE_STEP", "TABLE_UNIT", "Grid", "dyadic", "table_grid", "weight_grid",
+]  # fmt: skip
 
 TABLE_UNIT: Final = 2.0**-11  # of table entries
 TABLE_STEP: Final = 64  # units by which the entries of eight-bit networks differ: files are smaller
+DIFFERENCE: Final = 4  # units by which weights differ from others: an adapter of them is smaller
 MAX_EXPONENT: Final = 10  # of int8 weights: they are multiples of at least 2**-10
 GROUP: Final = 32  # weights of a row that share a factor
 TABLE_GROUP: Final = 64  # bytes for which what one brings to an output shares a unit
@@ -36,6 +39,13 @@ class Grid(NamedTuple):
         steps = Round.apply(weight / self.unit)
         rounded: torch.Tensor = steps.clamp(-self.largest, self.largest) * self.unit
         return rounded
+
+    def round_from(self, origin: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Return the nearest of those points that `origin`'s differ from by DIFFERENCE units."""
+        unit = DIFFERENCE * self.unit
+        rounded = origin + Round.apply((weight - origin) / unit) * unit
+        most = self.largest * self.unit
+        return torch.minimum(torch.maximum(rounded, -most), most)
 
 
 def dyadic(weight: torch.Tensor, bits: int = 8) -> torch.Tensor:

@@ -21,8 +21,16 @@ from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.data import Corpus
-from lmarc.train.export import exponents_of, export, restore, snapped, train_join
+from lmarc.train.export import (
+    exponents_of,
+    export,
+    origins_of,
+    restore,
+    snapped,
+    train_join,
+)
 from lmarc.train.feed import ByteSource, Source
+from lmarc.train.grid import DIFFERENCE, TABLE_STEP
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 from lmarc.train.pruning import prune
@@ -33,7 +41,8 @@ __all__ = [
 ]  # fmt: skip
 
 MIN_TEXT: Final = 64 << 10  # bytes to train on
-ADAPTER_SHIFT: Final = 7  # finer steps of the tables make adapters larger and no better
+# Of the tables' steps: finer ones make adapters larger and no better.
+ADAPTER_SHIFT: Final = (DIFFERENCE * TABLE_STEP).bit_length() - 1
 
 
 class Fold(NamedTuple):
@@ -202,6 +211,7 @@ def train_neural(
     net.bits = settings.bits
     if differs is not None:
         net.exponents = exponents_of(differs.model)
+        net.origins = origins_of(differs.model)
     net = train_network(
         net,
         ByteSource(base, blend),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from lmarc.train.grid import GROUP, TABLE_STEP, TABLE_UNIT, dyadic, table_grid, weight_grid
+from lmarc.train.grid import (
+    DIFFERENCE,
+    GROUP,
+    TABLE_STEP,
+    TABLE_UNIT,
+    dyadic,
+    table_grid,
+    weight_grid,
+)
 
 
 def test_eight_bits_are_multiples_of_the_rows_unit() -> None:
@@ -47,6 +55,25 @@ def test_tables_of_four_bits_are_multiples_of_the_tables_unit() -> None:
     whole = table_grid(table, 8).round(table)
     assert (whole - table).abs().max() <= TABLE_STEP * TABLE_UNIT / 2
     assert (whole / (TABLE_STEP * TABLE_UNIT) % 1 == 0).all()
+
+
+def test_weights_differ_from_others_by_larger_steps() -> None:
+    torch.manual_seed(3)
+    weight = torch.randn(4, 64, requires_grad=True)
+    grid = weight_grid(weight.detach(), dyadic(weight.detach()), 8)
+    origin = grid.round(weight.detach() + 0.1 * torch.randn(4, 64))
+    rounded = grid.round_from(origin, weight)
+    steps = rounded.detach() / grid.unit
+    assert (steps == steps.round()).all()
+    assert steps.abs().max() <= 127
+    inside = steps.abs() < 127
+    differences = (rounded.detach() - origin) / (DIFFERENCE * grid.unit)
+    assert (differences == differences.round())[inside].all()
+    nearest = DIFFERENCE * grid.unit / 2
+    assert ((rounded - weight).abs() <= nearest)[inside].all()
+    rounded.sum().backward()
+    assert weight.grad is not None
+    assert (weight.grad[inside] == 1).all()
 
 
 def test_gradients_pass_as_they_are() -> None:
