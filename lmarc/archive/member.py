@@ -137,7 +137,8 @@ class MemberFile(io.BufferedIOBase):
             data = self._window[start : start + wanted]
         elif wanted > _WINDOW // 16 or self._position != self._goes_on:
             # Who comes from elsewhere may want no more: a chunk is decoded as far as that.
-            data = self._archive.read_entry(self._entry, self._position, wanted)
+            ahead = self._position == self._goes_on
+            data = self._archive.read_entry(self._entry, self._position, wanted, ahead=ahead)
         else:
             parts = []
             missing = wanted

@@ -286,8 +286,11 @@ class Archive:
                 raise CorruptError(f"{show(os.fsencode(name))!r} does not have its SHA-256")
         return data
 
-    def read_entry(self, entry: int, position: int, size: int) -> bytes:
-        """Return the bytes of the file with this number; as `read`."""
+    def read_entry(self, entry: int, position: int, size: int, *, ahead: bool = False) -> bytes:
+        """Return the bytes of the file with this number; as `read`.
+
+        `ahead` says that what follows is read next, so that chunks are decoded whole.
+        """
         total = int(self.index.entry_sizes[entry])
         end = total if size < 0 else min(total, position + size)
         if position >= end:
@@ -296,13 +299,14 @@ class Archive:
         wanted = list(_cut(pieces, position, end))
         if len(wanted) == 1 and wanted[0][3] == end - position:
             _, chunk, offset, count = wanted[0]
-            content = self.chunk_reader.contents([chunk], {chunk: offset + count})[chunk]
+            ends = {} if ahead else {chunk: offset + count}
+            content = self.chunk_reader.contents([chunk], ends)[chunk]
             return content if count == len(content) else content[offset : offset + count]
         out = bytearray(end - position)
         for first in range(0, len(wanted), _ROWS):
             some = wanted[first : first + _ROWS]
-            ends: dict[int, int] = {}
-            for _, chunk, offset, count in some:
+            ends = {}
+            for _, chunk, offset, count in () if ahead else some:
                 ends[chunk] = max(ends.get(chunk, 0), offset + count)
             for batch in self.chunk_reader.batches([chunk for _, chunk, _, _ in some]):
                 contents = self.chunk_reader.contents(batch, ends)

@@ -50,13 +50,15 @@ class Bulk:
         # Chunks that some task reads; None is the result where that task was cancelled.
         self._running: dict[int, asyncio.Future[bytes | Exception | None]] = {}
 
-    async def read(self, spans: Sequence[Span]) -> list[bytes | Exception]:
+    async def read(self, spans: Sequence[Span], *, ahead: bool = False) -> list[bytes | Exception]:
         """Return the bytes of ranges of files: (entry, position, end), within their sizes.
 
         An error stands in the place of what could not be read, or of a whole member that does not
-        have its SHA-256.
+        have its SHA-256. `ahead` says that what follows is read next: chunks are decoded whole.
         """
         gather = Gather(self.archive.index, spans)
+        if ahead:
+            gather.ends.clear()
         chunks = gather.chunks
         while chunks:
             chunks = await self._load(chunks, gather)
@@ -71,7 +73,7 @@ class Bulk:
         mine: dict[int, asyncio.Future[bytes | Exception | None]] = {}
         awaited = []
         for chunk in chunks:
-            content = reader.cached(chunk, ends[chunk])
+            content = reader.cached(chunk, ends.get(chunk))
             if content is not None:
                 gather.put(chunk, content)
             elif chunk in self._running:
@@ -89,7 +91,8 @@ class Bulk:
         for chunk, future in awaited:
             found = await asyncio.shield(future)
             # Another task may have needed less of the chunk.
-            if found is None or (isinstance(found, bytes) and len(found) < ends[chunk]):
+            least = ends.get(chunk, reader.size_of(chunk))
+            if found is None or (isinstance(found, bytes) and len(found) < least):
                 left.append(chunk)
             else:
                 gather.put(chunk, found)

@@ -261,7 +261,7 @@ class LmarcFileSystem(AsyncFileSystem):
                 digest = hashlib.sha256()
                 for position in range(0, size, _STEP):
                     part = (entry, position, min(position + _STEP, size))
-                    (data,) = await bulk.read([part])
+                    (data,) = await bulk.read([part], ahead=True)
                     if isinstance(data, Exception):
                         raise data
                     await self._run(file.write, data)

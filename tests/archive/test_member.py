@@ -119,3 +119,15 @@ def test_who_comes_from_elsewhere_has_a_chunk_decoded_as_far_as_that(tmp_path: P
         assert reader.cached(1) == content[CHUNK_SIZE : 2 * CHUNK_SIZE]
         file.seek(17_050)
         assert file.read(10) == content[17_050:17_060]
+
+
+def test_large_reads_that_go_on_decode_chunks_whole(tmp_path: Path) -> None:
+    content = text(22, 300_000)
+    path = make(tmp_path / "a", {"prose": content}, preset="balanced", chunk_size=150_000)
+    with lmarc.open(path) as archive, archive.open("prose") as file:
+        reader = archive.chunk_reader
+        assert file.read(100_000) == content[:100_000]
+        assert reader.cached(0) is None
+        assert file.read(80_000) == content[100_000:180_000]
+        assert [reader.cached(chunk) is not None for chunk in (0, 1)] == [True, True]
+        assert file.read() == content[180_000:]

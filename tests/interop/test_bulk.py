@@ -75,6 +75,11 @@ def test_a_task_that_needs_more_of_a_chunk_than_another_reads_on(tmp_path: Path)
     content = text(5, 16_000)
     path = make(tmp_path / "prose", {"prose": content}, preset="balanced")
 
+    async def ahead(archive: lmarc.Archive) -> list[Any]:
+        run = Runner()
+        run.gate.set()
+        return await Bulk(archive, run).read([(0, 10, 500)], ahead=True)
+
     async def read(archive: lmarc.Archive) -> tuple[list[int], list[Any]]:
         run = Runner()
         bulk = Bulk(archive, run)
@@ -84,6 +89,10 @@ def test_a_task_that_needs_more_of_a_chunk_than_another_reads_on(tmp_path: Path)
         run.gate.set()
         return run.fetched, [part for (part,) in await asyncio.gather(*tasks)]
 
+    with lmarc.open(path) as archive:
+        (whole,) = asyncio.run(ahead(archive))
+        assert whole == content[10:500]
+        assert archive.chunk_reader.cached(0) == content
     with lmarc.open(path) as archive:
         fetched, parts = asyncio.run(read(archive))
     assert parts == [content[10:500], content[10:9000], content[10:400]]
