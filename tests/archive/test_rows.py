@@ -8,19 +8,10 @@ import pytest
 import lmarc
 from lmarc.archive.chunks import decode_records
 from lmarc.archive.rows import check_row, decode_rows
-from tests.archive.samples import CHUNK_SIZE, make, noise, text
+from tests.archive.samples import CHUNK_SIZE, make, text
+from tests.archive.test_fetch import archive
 
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> lmarc.Archive:
-    """Return an archive with a dictionary."""
-    record = b'{"user": "%s", "status": "pending", "currency": "EUR", "note": "%s"}\n'
-    members = {
-        str(n): b"".join(record % (noise(n * k, 4).hex().encode(), text(k, 30)) for k in range(40))
-        for n in range(300)
-    }
-    path = make(tmp_path_factory.mktemp("archive") / "a", members, chunk_size=4096)
-    return lmarc.open(path)
+__all__ = ["archive"]
 
 
 @pytest.mark.parametrize(
