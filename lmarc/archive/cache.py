@@ -23,13 +23,14 @@ class ChunkCache:
         self._size = 0
         self._lock = threading.Lock()
 
-    def get(self, number: int) -> bytes | None:
-        """Return what is here of a chunk's content, None if nothing is."""
+    def get(self, number: int, least: int = 0) -> bytes | None:
+        """Return what is here of a chunk's content, None if that is less than `least` bytes."""
         with self._lock:
             content = self._chunks.get(number)
-            if content is not None:
-                self._chunks.move_to_end(number)
-            return content
+            if content is None:
+                return None
+            self._chunks.move_to_end(number)
+            return content if len(content) >= least else None
 
     def put(self, number: int, content: bytes) -> None:
         """Keep a chunk's content, or its beginning, at the cost of those not used for longest."""

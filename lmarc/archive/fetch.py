@@ -133,9 +133,7 @@ class ChunkReader:
 
     def cached(self, chunk: int, end: int | None = None) -> bytes | None:
         """Return the content of a chunk, at least up to `end`, if it is in the cache."""
-        content = self._cache.get(chunk)
-        least = self.size_of(chunk) if end is None else end
-        return content if content is not None and len(content) >= least else None
+        return self._cache.get(chunk, self.size_of(chunk) if end is None else end)
 
     def size_of(self, chunk: int) -> int:
         """Return how many bytes of content a chunk has."""
