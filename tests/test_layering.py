@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "format": ({"errors"}, {"xxhash"}),
     "kernels": (set(), {"numpy", "numba", "llvmlite"}),
-    "model": ({"errors", "kernels"}, {"numpy", "zstandard"}),
+    "model": ({"errors", "kernels"}, {"numpy", "xxhash", "zstandard"}),
     "codec": (
         {"errors", "format", "kernels", "model"},
         {"numpy", "zstandard", "xxhash", "torch", "triton"},

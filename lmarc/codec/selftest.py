@@ -166,7 +166,9 @@ def ensure(codec: str) -> None:
 
 
 def warmup() -> Warm:
-    """Compile what coding needs, unless it is kept from before, and keep it.
+    """Compile what coding needs and unpack the model for text, and keep both.
+
+    Nothing is done again that is kept from before.
 
     Returns
     -------
@@ -184,13 +186,16 @@ def warmup() -> Warm:
         rans,
         subword_coder,
     )
+    from lmarc.model import registry
 
     if not _jit.PLAIN:
         selftest([_QUICK])
+    if registry.DEFAULT_NGRAM:
+        registry.ngram_model(registry.shipped("ngram"))
     kernels: Any = (
         ngram.model, ngram.decode, ngram.cost, rans.encode, neural.model, lanes.decode,
         subword_coder.model, subword_coder.decode,
         multiscale.model, multiscale_lanes.decode,
     )  # fmt: skip
-    missed = 0 if _jit.PLAIN else sum(len(kernel.stats.cache_misses) for kernel in kernels)
+    missed = 0 if _jit.PLAIN else sum(kernel.compiled for kernel in kernels)
     return Warm(_jit.CACHE_FOLDER, len(kernels), missed, time.monotonic() - start)

@@ -1,103 +1,82 @@
-"""Where the machine code of kernels is kept, and how it is loaded.
+"""Where the machine code of kernels is kept.
 
-Numba notices a change in a kernel's own file only, while steps are inlined across files; so the
-cache folder is named by a digest of every source here.  Machine code is executed as it is found, so
-a folder counts only where nobody else can write.
+Steps are inlined across files, so the cache folder is named by a digest of every source here.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import stat
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
-from numba import config
-from numba.core.caching import FunctionCache
+from . import folders
 
-NAME = "lmarc"
+COMPILERS = ("numba", "llvmlite")
+_DIGEST = hashlib.sha256().digest_size
 
 
 def sources_digest() -> str:
     """Return a name for what the kernels' machine code is made from."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    digest = hashlib.sha256()
+    for source in (*sorted(Path(__file__).parent.glob("*.py")), *map(_version, COMPILERS)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _bases() -> Iterator[tuple[str, str]]:
-    """Give pairs: a folder that is there for all, and the first below it that must be ours."""
-    if config.CACHE_DIR:  # NUMBA_CACHE_DIR
-        yield str(config.CACHE_DIR), NAME
-        return
-    yield (
-        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"),
-        NAME,
-    )
-    try:
-        yield tempfile.gettempdir(), f"{NAME}-{os.getuid()}"
-    except OSError:
-        return
-
-
-def _is_ours(folder: str) -> bool:
-    status = os.lstat(folder)
-    return (
-        stat.S_ISDIR(status.st_mode)
-        and status.st_uid == os.getuid()
-        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    )
+def _version(package: str) -> Path:
+    """Return the file that names a package's version: importing the package takes far longer."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("_version.py")
 
 
 def cache_folder() -> str:
-    """Return the first folder of the user's cache or the temporary one that can be written.
+    """Return the folder for the kernels as they are; empty where none can be written."""
+    return folders.cache_folder("kernels", sources_digest())
 
-    Empty where there is none.
+
+class Code(NamedTuple):
+    """A compiled kernel."""
+
+    machine_code: bytes  # an object file
+    returns: bool  # an integer
+
+
+def name_of(function: Callable[..., Any], arguments: str, processor: str) -> str:
+    """Return the file's name for what a function is compiled to, given what it is compiled for.
+
+    Empty where it depends on what this cannot know: on variables of a function around it, or on a
+    source that is no file.
     """
-    for base, name in _bases():
-        folder = base
+    told = f"{function.__module__}.{function.__qualname__}"
+    digest = hashlib.sha256(f"{told} {arguments} {processor} ".encode())
+    if function.__closure__ is not None:
+        return ""
+    source = Path(function.__code__.co_filename)
+    if source.parent != Path(__file__).parent:
         try:
-            os.makedirs(base, exist_ok=True)
-            for part in (name, "kernels", sources_digest()):
-                folder = os.path.join(folder, part)
-                if not os.path.isdir(folder):
-                    os.makedirs(folder, mode=0o700, exist_ok=True)
-                if not _is_ours(folder):
-                    break
-            else:
-                with tempfile.TemporaryFile(dir=folder):
-                    return folder
+            digest.update(source.read_bytes())
         except OSError:
-            continue
-    return ""
+            return ""
+    return f"{told.removeprefix('lmarc.kernels.')}-{digest.hexdigest()[:24]}.o"
 
 
-class KernelCache(FunctionCache):
-    """Numba's cache of one function, faster and more forgiving.
+def load(folder: str, name: str) -> Code | None:
+    """Return what was kept under a name; None where there is nothing whole."""
+    try:
+        kept = Path(folder, name).read_bytes()
+    except OSError:
+        return None
+    digest, rest = kept[:_DIGEST], kept[_DIGEST:]
+    if hashlib.sha256(rest).digest() != digest:
+        return None
+    return Code(rest[1:], bool(rest[0]))
 
-    Numba prepares its whole target before it loads machine code, which takes longer than all the
-    rest and is needed by the compiler alone.  A file that cannot be read or written is none.
-    """
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what was compiled for a signature, or None."""
-        try:
-            return self._load_overload(sig, target_context)
-        except Exception:  # whatever a file that was cut or damaged makes of unpickling
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep what was compiled, if the disk takes it; what is damaged there goes."""
-        for _ in range(2):
-            try:
-                super().save_overload(sig, data)
-                return
-            except Exception:
-                with contextlib.suppress(OSError):
-                    self.flush()
+def save(folder: str, name: str, code: Code) -> None:
+    """Keep a compiled kernel, if the disk takes it."""
+    rest = bytes([code.returns]) + code.machine_code
+    folders.keep(folder, name, [hashlib.sha256(rest).digest(), rest])

@@ -1,28 +1,33 @@
-"""The one door to Numba: how every kernel of lmarc is compiled, and where its machine code is kept.
+"""The one door to compiled code: what a kernel is, and how it is called.
 
 A kernel takes arrays and integers, allocates nothing, raises nothing and never uses floats, so its
 results do not depend on the machine.  `NUMBA_DISABLE_JIT=1` runs the same source as plain Python,
 slowly, for tests and coverage.
 
-Machine code is kept in the user's cache, or in a temporary folder where that cannot be written.
+Machine code is kept in the user's cache, or in a temporary folder where that cannot be written
+(`_cache`).  Numba compiles it (`_compile`) and is imported for that alone: importing it takes
+longer than all the rest of reading a few bytes from an archive.  Code that is kept is loaded by
+llvmlite (`_machine`), and one way of calling serves both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import config, int64, njit
-from numba.core import event
 
-from ._cache import KernelCache, cache_folder
+from ._cache import cache_folder
 from .notice import tell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What kernels take.  Numba ignores annotations: it compiles for the types of the arguments.
+# What kernels take.  Annotations are for people: code is compiled for the arguments of a call.
 U8Array = npt.NDArray[np.uint8]
 U16Array = npt.NDArray[np.uint16]
 U32Array = npt.NDArray[np.uint32]
@@ -30,47 +35,171 @@ I16Array = npt.NDArray[np.int16]
 I32Array = npt.NDArray[np.int32]
 I64Array = npt.NDArray[np.int64]
 
-PLAIN = bool(config.DISABLE_JIT)
+PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """True where kernels run as plain Python."""
 
-integer: Any = int if PLAIN else int64
-"""Reads an array's element as int64; Numba's `int` keeps unsigned types, whose sums turn floats."""
-
-
-CACHE_FOLDER = cache_folder()
+CACHE_FOLDER = "" if PLAIN else cache_folder()
 """Where compiled kernels are kept; empty where no folder can be written: then they are not kept."""
 
+# What of an array decides how it is compiled for, besides its dtype and dimensions.
+_FLAGS = 0x0001 | 0x0100 | 0x0400  # C_CONTIGUOUS, ALIGNED, WRITEABLE
+_LOCK = threading.RLock()
+_Kind = tuple[object, ...]
 
-class _Compiling(event.Listener):
-    """Says that kernels are compiled, before the first is."""
 
-    def on_start(self, event: Any) -> None:
-        if event.data["dispatcher"].py_func.__module__.startswith("lmarc."):
+class Step:
+    """A function that kernels inline.
+
+    Whoever else calls it has it compiled as a kernel.
+    """
+
+    def __init__(self, function: Callable[..., Any], find: Callable[[], Any] | None = None) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.find = find  # what it is to the compiler, where that is not the function
+        self._kernel: Kernel | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        self._kernel = self._kernel or Kernel(self.function)
+        return self._kernel(*arguments)
+
+
+class _Integer(Step):
+    def __call__(self, value: Any) -> int:
+        return int(value)
+
+
+def _int64() -> Any:
+    from numba import int64
+
+    return int64
+
+
+integer: Any = int if PLAIN else _Integer(int, _int64)
+"""Reads an array's element as int64; Numba's `int` keeps unsigned types, whose sums turn floats."""
+
+COMPILED: list[Callable[..., Any]] = []
+"""Every function of a kernel or a step."""
+
+
+class Kernel:
+    """A function that is compiled for what it is called with; it runs without the GIL.
+
+    Arguments are arrays, integers, and tuples of those; it returns an integer or None.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.compiled = 0  # times that this process had to compile it
+        self._entries: dict[_Kind, tuple[Callable[..., int], bool]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        kinds: list[object] = []
+        leaves: list[int] = []
+        _flatten(arguments, kinds, leaves)
+        key = tuple(kinds)
+        found = self._entries.get(key)
+        if found is None:
+            found = self._prepare(key, arguments)
+        entry, returns = found
+        result = ctypes.c_int64()
+        status = entry((ctypes.c_int64 * len(leaves))(*leaves), ctypes.byref(result))
+        if status:
+            raise RuntimeError(f"kernel {self.function.__qualname__} ended with status {status}")
+        return result.value if returns else None
+
+    def _prepare(self, key: _Kind, arguments: tuple[Any, ...]) -> tuple[Callable[..., int], bool]:
+        from . import _cache, _machine
+
+        with _LOCK:
+            if key in self._entries:
+                return self._entries[key]
+            name = ""
+            code = None
+            if CACHE_FOLDER:
+                name = _cache.name_of(self.function, _structure(arguments), _machine.processor())
+                code = _cache.load(CACHE_FOLDER, name)
+            if code is None:
+                code = self._compile(arguments)
+                if name:
+                    _cache.save(CACHE_FOLDER, name, code)
+            self._entries[key] = _machine.loaded(code.machine_code), code.returns
+            return self._entries[key]
+
+    def _compile(self, arguments: tuple[Any, ...]) -> Any:
+        from . import _compile
+
+        if self.function.__module__.startswith("lmarc."):
             kept = "once" if CACHE_FOLDER else "in every run, since no cache folder can be written"
             tell(f"compiling the text coder for this machine, {kept} (see 'lmarc warmup')")
+        self.compiled += 1
+        return _compile.compiled(self.function, arguments)
 
-    def on_end(self, event: Any) -> None:
-        pass
+
+def _flatten(values: Iterable[Any], kinds: list[object], leaves: list[int]) -> None:
+    """Append what code is compiled for, and the addresses of arrays and the integers."""
+    for value in values:
+        kind = type(value)
+        if kind is np.ndarray:
+            kinds += (value.dtype, value.ndim, value.flags.num & _FLAGS)
+            leaves.append(id(value))
+        elif isinstance(value, tuple):
+            kinds += (kind, len(value))
+            _flatten(value, kinds, leaves)
+        elif kind is bool:
+            kinds.append(kind)
+            leaves.append(value)
+        elif isinstance(value, (int, np.integer)):
+            kinds.append(int)
+            leaves.append(int(value))
+        else:
+            raise TypeError(f"a kernel takes arrays, integers and tuples of them, not {kind}")
 
 
-event.register("numba:compile", _Compiling())
+def _structure(values: Iterable[Any]) -> str:
+    """Return in words what code for such arguments is compiled for."""
+    said = []
+    for value in values:
+        if isinstance(value, np.ndarray):
+            said.append(f"{value.dtype.str}/{value.ndim}/{value.flags.num & _FLAGS}")
+        elif isinstance(value, tuple):
+            said.append(f"{type(value).__qualname__}({_structure(value)})")
+        else:
+            said.append("bool" if isinstance(value, bool) else "int")
+    return ",".join(said)
 
 
 def kernel(function: F) -> F:
-    """Compile a kernel that Python calls: cached on disk, without the GIL, never with fast maths.
+    """Make a kernel that Python calls: cached on disk, without the GIL, never with fast maths.
 
     Arrays are not reference-counted inside (`_nrt`): with the counting the n-gram step takes eight
     times as long.
     """
-    compiled = njit(nogil=True, error_model="numpy", _nrt=False)(function)
-    if CACHE_FOLDER and not PLAIN:
-        # Numba asks for its folder here and never again: other users of Numba keep theirs.
-        before, config.CACHE_DIR = config.CACHE_DIR, CACHE_FOLDER
-        compiled._cache = KernelCache(function)
-        config.CACHE_DIR = before
-    return compiled  # type: ignore[no-any-return]
+    if PLAIN:
+        return function
+    COMPILED.append(function)
+    return Kernel(function)  # type: ignore[return-value]
 
 
 def inlined(function: F) -> F:
-    """Compile a step that kernels call, inlined into each of them."""
-    return njit(forceinline=True, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[no-any-return]
+    """Make a step that kernels call, inlined into each of them."""
+    if PLAIN:
+        return function
+    COMPILED.append(function)
+    return Step(function)  # type: ignore[return-value]
+
+
+def intrinsics(names: Iterable[str], find: Callable[[str], Any]) -> dict[str, Any]:
+    """Return steps that the compiler knows by what `find` returns for their names."""
+
+    def step(name: str) -> Step:
+        def function() -> None:
+            pass
+
+        function.__name__ = function.__qualname__ = name
+        return Step(function, lambda: find(name))
+
+    return {name: step(name) for name in names}

@@ -10,13 +10,14 @@ import sys
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
-from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, models, overload, register_model
 
+from ._machine import QUADS
+
 __all__ = [
-    "QUADS", "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
+    "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
     "largest", "less", "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr",
     "mask_bits", "maximum", "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word",
     "pack", "product_high", "smaller", "splat", "splat_at", "splat_word", "store_bytes",
@@ -28,8 +29,6 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 V32, V16 = ir.VectorType(I32, 16), ir.VectorType(I16, 16)
 PAIRS, FLOATS = ir.VectorType(I32, 8), ir.VectorType(ir.FloatType(), 8)
 INT = types.int64
-FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-QUADS = "+avx512vnni" in FEATURES.split(",")
 LOW_WORD = 0 if sys.byteorder == "little" else 1
 # The order in which instructions on 128 bits at a time unpack and pack words; its own inverse.
 SPLIT = [*range(4), *range(8, 12), *range(4, 8), *range(12, 16)]

@@ -19,15 +19,13 @@ N_LENGTHS = 32
 
 def _stretch_table() -> I16Array:
     """1024 * (log2(p) - log2(1 - p) + 4) for p = (i + 1/2) / 4096, by the coder's own log2."""
-
-    def log2(value: int) -> int:
-        exponent = value.bit_length() - 1
-        fraction = (value << 12 >> exponent) - 4096
-        bump = fraction * (4096 - fraction) >> 12
-        return (exponent << 10) + (fraction >> 2) + (bump * 352 >> 12)
-
-    odds = [log2(2 * i + 1) - log2(2 * (4096 - i) - 1) + 4096 for i in range(4096)]
-    return np.array(odds, np.int16)
+    value = np.arange(1, 8192)
+    exponent = np.searchsorted(1 << np.arange(14), value, side="right") - 1
+    fraction = (value << 12 >> exponent) - 4096
+    bump = fraction * (4096 - fraction) >> 12
+    log2 = (exponent << 10) + (fraction >> 2) + (bump * 352 >> 12)
+    odd = log2[::2]  # of 1, 3, 5, ...
+    return np.asarray(odd - odd[::-1] + 4096, np.int16)
 
 
 STRETCH = _stretch_table()

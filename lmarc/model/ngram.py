@@ -97,6 +97,11 @@ class NgramModel:
         """How many buckets of 64 bytes the static tables have."""
         return len(self._buckets) // ngram.BUCKET_SIZE
 
+    @property
+    def buckets(self) -> Array:
+        """The static tables: uint8, shape (64 * bucket_count,), read-only."""
+        return self._buckets
+
     def _static_of(self, number: int) -> ngram.Static:
         rates, limits, mixer_rates = (
             flat(self.profiles[name][number]) for name in ("rates", "limits", "mixer_rates")

@@ -278,6 +278,8 @@ def ngram_model(
     from lmarc.model.ngram import NgramModel
 
     with _LOCK:
+        if sha256 not in _PARSED and data is None and path is None:
+            _take_shipped_ngram(sha256)
         if sha256 not in _PARSED:
             content = data if data is not None else _find_once(sha256, path)
             if file.kind_of(content) == file.KIND_PRIMED:
@@ -290,6 +292,25 @@ def ngram_model(
     _check_size(sha256, found, size)
     _check_kind(sha256, file.KIND_PRIMED if model.primer else file.KIND_NGRAM, kind)
     return model
+
+
+def _take_shipped_ngram(sha256: bytes) -> None:
+    """Parse an n-gram model that ships, or load what that once made of it."""
+    from lmarc.model.ngram import NgramModel
+    from lmarc.model.tables import load_tables, save_tables
+
+    if not SHIPPED.get(sha256.hex(), "").startswith("lmarc-ngram"):
+        return
+    place = shipped_path(sha256.hex())
+    try:
+        size = place.stat().st_size
+        model = load_tables(sha256)
+        if model is None:
+            model = NgramModel.parse(_checked(place, sha256))
+            save_tables(sha256, model)
+    except (OSError, ModelError):
+        return  # it may be elsewhere
+    _PARSED[sha256] = (model, size)
 
 
 def _check_kind(sha256: bytes, found: int, kind: int | None) -> None:

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lmarc.kernels import _cache
+from lmarc.kernels import _cache, _jit, rans
 
 # A kernel that compiles in no time stands for all.
 PROGRAM = """
@@ -16,10 +17,13 @@ if len(sys.argv) > 1:
     tempfile.tempdir = sys.argv[1]
 from lmarc.kernels import _jit, notice, rans
 import numpy as np
+assert "numba" not in sys.modules
 notice.on_compile(lambda message: print(message))
 words = np.zeros(4, np.uint32)
 assert rans.encode(np.array([1 << 15], np.uint32), words) == 2
 print("folder", _jit.CACHE_FOLDER)
+if not rans.encode.compiled:
+    assert "numba" not in sys.modules
 """
 
 
@@ -79,14 +83,23 @@ def test_a_link_to_a_folder_is_not_trusted(tmp_path: Path) -> None:
     assert run(tmp_path, str(tmp_path), HOME="/proc/nowhere")[-1] == "folder "
 
 
-def test_a_damaged_cache_is_compiled_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-7],
+        lambda data: b"",
+        lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
+        lambda data: data[:40] + bytes(len(data) - 40),
+    ],
+    ids=["cut", "empty", "a bit", "zeros"],
+)
+def test_a_damaged_cache_is_compiled_anew(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     home = tmp_path / "home"
     run(tmp_path, HOME=str(home))
-    files = [path for path in home.rglob("*") if path.suffix in (".nbi", ".nbc")]
-    assert files
-    for path in files:
-        path.write_bytes(path.read_bytes()[:-7])
+    (path,) = home.rglob("*.o")
+    path.write_bytes(damage(path.read_bytes()))
     assert run(tmp_path, HOME=str(home))[0].startswith("compiling")
+    assert run(tmp_path, HOME=str(home))[0].startswith("folder")
 
 
 def test_the_folder_of_numba_is_used_where_one_is_given(tmp_path: Path) -> None:
@@ -100,7 +113,40 @@ def test_other_users_of_numba_keep_their_folder() -> None:
     assert str(config.CACHE_DIR) == os.environ.get("NUMBA_CACHE_DIR", "")
 
 
-def test_the_name_of_the_folder_changes_with_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_the_folder_changes_with_the_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     before = _cache.sources_digest()
-    monkeypatch.setattr("numba.__version__", "0")
-    assert _cache.sources_digest() != before
+    monkeypatch.setattr(_cache, "_version", lambda package: tmp_path / package)
+    for package in _cache.COMPILERS:
+        (tmp_path / package).write_text("1")
+    other = _cache.sources_digest()
+    (tmp_path / "llvmlite").write_text("2")
+    assert len({before, other, _cache.sources_digest()}) == 3
+
+
+def test_the_versions_of_the_compiler_are_found() -> None:
+    import llvmlite
+    import numba
+
+    for package in (numba, llvmlite):
+        assert package.__version__ in _cache._version(package.__name__).read_text()
+
+
+@pytest.mark.skipif(_jit.PLAIN, reason="Numba is disabled")
+def test_machine_code_of_another_processor_has_another_name() -> None:
+    def name(arguments: str, processor: str) -> str:
+        return _cache.name_of(rans.encode.function, arguments, processor)  # type: ignore[attr-defined]
+
+    names = {name("int", "x86"), name("int,int", "x86"), name("int", "x86 +avx512vnni")}
+    assert len(names) == 3
+    assert all(found.startswith("rans.encode-") for found in names)
+
+
+def test_what_a_function_around_decides_is_not_kept() -> None:
+    step = 3
+
+    def inside(value: int) -> int:
+        return value + step
+
+    assert _cache.name_of(inside, "int", "x86") == ""
