@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lmarc.archive.extract import extract_stream
     from lmarc.archive.globs import Selection
     from lmarc.archive.member import Member
+    from lmarc.archive.primer import make_primer
     from lmarc.archive.reader import Archive
     from lmarc.archive.reader import open_archive as open  # noqa: A004 - the public name is `open`
     from lmarc.archive.recover import recover
@@ -73,6 +74,7 @@ __all__ = [
     "estimate",
     "executor",
     "extract_stream",
+    "make_primer",
     "on_compile",
     "open",
     "read_stream",
@@ -96,6 +98,7 @@ _HOMES = {
     "estimate": ("lmarc.archive.estimate", "estimate"),
     "executor": ("lmarc.interop.executors", "executor"),
     "extract_stream": ("lmarc.archive.extract", "extract_stream"),
+    "make_primer": ("lmarc.archive.primer", "make_primer"),
     "on_compile": ("lmarc.kernels.notice", "on_compile"),
     "open": ("lmarc.archive.reader", "open_archive"),
     "read_stream": ("lmarc.archive.stream", "read_stream"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from itertools import chain, groupby
 from typing import Any
 
@@ -33,6 +34,7 @@ def create(
     chunk_size: int | None = None,
     model: str | os.PathLike[str] | None = None,
     embed_model: bool = False,
+    primer: int | None = None,
     index_lines: str = "jsonl",
     mtime: int | None = None,
     owner: Owner | None = None,
@@ -64,6 +66,10 @@ def create(
     preset, storage_options, executor, jobs, text_codec, zstd_level, chunk_size, model, embed_model,
     index_lines, mtime, owner, warn, progress, resume
         As for `Writer`.
+    primer : int, optional
+        Bytes of text to choose from what is archived, up to 256 KiB: every chunk of text begins
+        from it, and it is in the archive. Workers on other machines need one that they can read,
+        from `make_primer`.
     shard_size : int, optional
         Bytes of content after which another archive begins. Then `url` has `{shard}` or
         `{shard:05d}` in its last part, and a set file beside the archives opens them as one.
@@ -82,20 +88,21 @@ def create(
         The storage refused.
     ValueError
         An argument out of range.
+    ModelError
+        As for `make_primer`, where there is to be a primer.
     """
+    paths = list(paths)
+    where: dict[str, Any] = {
+        "source_options": source_options if source_options is not None else storage_options,
+        "directory": directory,
+        "exclude": list(exclude),
+        "recurse": recurse,
+        "one_file_system": one_file_system,
+        "missing_ok": missing_ok,
+    }
     notes: Warn = warn if warn is not None else lambda message: None
     skip: dict[tuple[int, int], bytes | None] = {}
-    found_all = find(
-        paths,
-        source_options=source_options if source_options is not None else storage_options,
-        directory=directory,
-        exclude=exclude,
-        warn=notes,
-        skip=skip,
-        recurse=recurse,
-        one_file_system=one_file_system,
-        missing_ok=missing_ok,
-    )
+    found_all = find(paths, warn=notes, skip=skip, **where)
     options: dict[str, Any] = {
         "preset": preset,
         "storage_options": storage_options,
@@ -113,25 +120,43 @@ def create(
     }
     if notify is not None:
         found_all = _told(found_all, notify)
-    if shard_size is not None:
-        from lmarc.archive.shards import write_shards
+    with ExitStack() as stack:
+        if primer is not None:
+            from lmarc.archive.primer import kept, make_primer
 
-        if resume:
-            raise ValueError("resume is for one archive, found a size of shards")
-        pattern = os.fspath(url)
-        skip |= _replaced(set_url(pattern))
-        number = 0
-        while before := _replaced(shard_url(pattern, number)):
-            skip |= before
-            number += 1
-        return write_shards(pattern, found_all, shard_size, skip=skip, progress=progress, **options)
-    with Writer(url, progress=progress, resume=resume, **options) as writer:
-        if writer.identity is not None:
-            skip[writer.identity] = None
-        skip |= _replaced(os.fspath(url))
-        for found in found_all:
-            writer.add_found(found)
-    return writer.written
+            data = make_primer(
+                paths, primer, preset=preset, text_codec=text_codec, model=model, **where
+            )
+            options |= {"model": stack.enter_context(kept(data)), "embed_model": True}
+        if shard_size is not None:
+            if resume:
+                raise ValueError("resume is for one archive, found a size of shards")
+            return _create_shards(url, found_all, shard_size, skip, progress=progress, **options)
+        with Writer(url, progress=progress, resume=resume, **options) as writer:
+            if writer.identity is not None:
+                skip[writer.identity] = None
+            skip |= _replaced(os.fspath(url))
+            for found in found_all:
+                writer.add_found(found)
+        return writer.written
+
+
+def _create_shards(
+    url: str | os.PathLike[str],
+    found_all: Iterable[Found],
+    shard_size: int,
+    skip: dict[tuple[int, int], bytes | None],
+    **options: Any,
+) -> Written:
+    from lmarc.archive.shards import write_shards
+
+    pattern = os.fspath(url)
+    skip |= _replaced(set_url(pattern))
+    number = 0
+    while before := _replaced(shard_url(pattern, number)):
+        skip |= before
+        number += 1
+    return write_shards(pattern, found_all, shard_size, skip=skip, **options)
 
 
 def find(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -12,12 +13,15 @@ import zstandard
 
 from lmarc.archive.create import find
 from lmarc.archive.messages import Warn
+from lmarc.archive.primer import chosen_from, kept
 from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.walk import FILE
 from lmarc.archive.workers import default_jobs
 from lmarc.codec.base import PRESETS, ContentClass, ModelRef
 from lmarc.codec.choose import decode_chunk, encode_chunk, settings_for
 from lmarc.codec.models import base_model, text_model
+from lmarc.codec.primed import PRESETS as PRIMED
+from lmarc.codec.primed import model_below
 from lmarc.errors import SourceError
 from lmarc.routing.group import DEFAULT_CHUNK_SIZE, DEFAULT_TEXT_CHUNK_SIZE
 from lmarc.routing.sniff import classify
@@ -49,6 +53,7 @@ class Measured(NamedTuple):
     ratio: float  # bytes after coding for each byte of content
     encode_speed: float  # bytes of content a second, on one core
     decode_speed: float
+    model_size: int = 0  # bytes of the model in the archive: with a primer
 
 
 class Cost(NamedTuple):
@@ -82,6 +87,7 @@ def estimate(
     *,
     sample_size: int = 8 << 20,
     presets: Sequence[str] = tuple(PRESETS),
+    primer: int | None = None,
     prices: Prices = Prices(),  # noqa: B008 - of numbers
     jobs: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -99,6 +105,9 @@ def estimate(
         Bytes to code with each preset: windows of 1 MiB, evenly spaced over all content.
     presets : sequence of str
         Which ones.
+    primer : int, optional
+        Bytes of text that `create` would choose from the same data; it is chosen here too, and
+        what codes text with a model begins from it.
     prices : Prices
         What storage, reading and computing cost.
     jobs : int, optional
@@ -116,22 +125,35 @@ def estimate(
     ------
     ValueError
         There is no content to sample, or an argument is out of range.
+    ModelError
+        There is no text to choose a primer from, or no primer has such a size.
     OSError
         As for `create`.
     """
     if sample_size < 1:
         raise ValueError(f"the size of samples is {sample_size}, expected 1 byte or more")
     notes: Warn = warn if warn is not None else lambda message: None
-    origins, member_count = _origins(paths, storage_options, notes, options)
+    paths = list(paths)
+    options["source_options"] = storage_options
+    origins, member_count = _origins(paths, notes, options)
     content_size = sum(origin.size for origin in origins)
     windows = list(_windows(origins, content_size, sample_size, notes)) if content_size else []
     if not windows:
         raise ValueError("there is no content to estimate: no file, or only empty ones")
+    chosen = None
+    if primer is not None:
+        chosen = chosen_from(
+            find(paths, warn=lambda message: None, open_files=False, **options), primer
+        )
     measured = []
     for name in (ZSTD_19, *presets):
         if notify is not None:
             notify(name)
-        measured.append(_measure(name, windows))
+        with ExitStack() as stack:
+            model = None
+            if chosen is not None and name in PRIMED:
+                model = stack.enter_context(kept(chosen.over(model_below(name))))
+            measured.append(_measure(name, windows, model))
     count = jobs or default_jobs()
     whole = (content_size, member_count)
     costs = [_cost(one, measured[0], whole, count, prices) for one in measured]
@@ -140,15 +162,12 @@ def estimate(
 
 
 def _origins(
-    paths: Iterable[str | bytes | os.PathLike[str]],
-    storage_options: Mapping[str, Any] | None,
-    warn: Warn,
-    options: dict[str, Any],
+    paths: Iterable[str | bytes | os.PathLike[str]], warn: Warn, options: dict[str, Any]
 ) -> tuple[list[Origin], int]:
     """Return the files that have content, and how many members there are in all."""
     origins = []
     count = 0
-    found_all = find(paths, source_options=storage_options, warn=warn, open_files=False, **options)
+    found_all = find(paths, warn=warn, open_files=False, **options)
     for found in found_all:
         count += 1
         if found.type == FILE and found.size:
@@ -200,9 +219,9 @@ def _class_of(origin: Origin) -> int:
     return classify(sample, origin.size, os.fsencode(origin.url))
 
 
-def _measure(name: str, windows: list[tuple[int, bytes]]) -> Measured:
+def _measure(name: str, windows: list[tuple[int, bytes]], model: str | None) -> Measured:
     """Code all windows in one way, and decode them again."""
-    coder: _Zstd19 | _Preset = _Zstd19() if name == ZSTD_19 else _Preset(name)
+    coder: _Zstd19 | _Preset = _Zstd19() if name == ZSTD_19 else _Preset(name, model)
     coder.decode(*coder.encode(ContentClass.TEXT, windows[0][1][:4096]))  # loads and compiles
     content_size = sum(len(content) for _, content in windows)
     started = time.perf_counter()
@@ -216,6 +235,7 @@ def _measure(name: str, windows: list[tuple[int, bytes]]) -> Measured:
         sum(size for size, _ in coded) / content_size,
         content_size / max(encoded - started, 1e-9),
         content_size / max(decoded - encoded, 1e-9),
+        os.path.getsize(model) if model is not None else 0,
     )
 
 
@@ -237,14 +257,20 @@ class _Zstd19:
 class _Preset:
     """A window in chunks, as an archive has it; without the dictionary that `fast` may make."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, path: str | None) -> None:
         settings = settings_for(name)
         self._models: dict[int, ModelRef] = {}  # by slot
         if settings.text_codec is not None:
-            model = text_model(settings.text_codec, None, embed=False, shipped=settings.text_model)
-            settings = replace(settings, model_sha256=model.sha256, model_slot=0)
-            self._models[0] = ModelRef(model.kind, model.sha256, None, None, model.size)
-            base = base_model(model, None)
+            model = text_model(settings.text_codec, path, embed=False, shipped=settings.text_model)
+            settings = replace(
+                settings,
+                model_sha256=model.sha256,
+                model_kind=model.kind,
+                model_slot=0,
+                model_path=path,
+            )
+            self._models[0] = ModelRef(model.kind, model.sha256, None, path, model.size)
+            base = base_model(model, path)
             if base is not None:
                 settings = replace(settings, base_slot=1)
                 self._models[1] = ModelRef(base.kind, base.sha256, None, None, base.size)
@@ -286,7 +312,7 @@ def _cost(
 def _bill(one: Measured, whole: tuple[int, int], prices: Prices) -> tuple[int, float, float]:
     """Return bytes, what coding costs once, and what a month of storing and reading costs."""
     content_size, member_count = whole
-    size = round(content_size * one.ratio) + _PER_MEMBER * member_count
+    size = round(content_size * one.ratio) + _PER_MEMBER * member_count + one.model_size
     once = content_size / one.encode_speed / _HOUR * prices.core_hour
     reading = size / _GB * prices.egress + content_size / one.decode_speed / _HOUR * (
         prices.core_hour

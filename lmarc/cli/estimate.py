@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", type=options.size, default=8 << 20, metavar="SIZE", help="code this much (8M)"
     )
+    parser.add_argument(
+        "--primer",
+        type=options.size,
+        metavar="SIZE",
+        help="with a primer of this size, as `create --primer` has",
+    )
     options.add_jobs(parser)
     prices = lmarc.Prices()
     for name, value, what in (
@@ -94,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             paths,
             sample_size=arguments.sample,
             presets=tuple(arguments.preset or _PRESETS),
+            primer=arguments.primer,
             prices=prices,
             jobs=arguments.jobs,
             storage_options=arguments.storage_options,
@@ -123,6 +130,7 @@ def _document(found: Any, console: Console) -> dict[str, Any]:
                 "ratio": round(measured.ratio, 6),
                 "encode_speed": round(measured.encode_speed),
                 "decode_speed": round(measured.decode_speed),
+                "model_size": measured.model_size,
                 **{key: value for key, value in cost._asdict().items() if key != "name"},
             }
             for measured, cost in zip(found.measured, found.costs, strict=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,36 +51,19 @@ def _chosen(
     """Return the file of a primed model whose text is chosen from what will be archived."""
     with Steps("choosing a primer", quiet=arguments.quiet, total=1) as steps:
         steps.begin("finding files")
-        from lmarc.train.primer import Source, below_of, model_below, train_primer
-
-        below = arguments.model or below_of(arguments.preset, arguments.text_codec)
-        walked = lmarc.walk(
-            paths,
-            **found,
-            source_options=arguments.source_options or arguments.storage_options,
-            warn=lambda message: None,
-            open_files=False,
-        )
-        sources = (
-            Source(os.fsdecode(one.name), one.size, _reader(one)) for one in walked if one.size
-        )
 
         def told(done: int) -> None:
             steps.begin(f"choosing a primer, {size(done)} gone over")
 
-        made = train_primer(sources, model_below(below), arguments.primer, progress=told)
+        made: bytes = lmarc.make_primer(
+            paths,
+            arguments.primer,
+            preset=arguments.preset,
+            text_codec=arguments.text_codec,
+            model=arguments.model,
+            source_options=arguments.source_options or arguments.storage_options,
+            progress=told,
+            **found,
+        )
         steps.done("primer chosen")
-    return made.data
-
-
-def _reader(found: Any) -> Callable[[int, int], bytes]:
-    """Return what reads a file, or nothing of one that cannot be read: `create` says so of it."""
-
-    def read(start: int, end: int) -> bytes:
-        try:
-            content: bytes = found.read(start, end)
-        except lmarc.SourceError:
-            return b""
-        return content
-
-    return read
+    return made

@@ -54,27 +54,29 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     with Steps("choosing", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
-        from lmarc.train.primer import model_below, sources, train_primer
-
-        below = model_below(arguments.below)
+        from lmarc.train.primer import train_primer
 
         def told(done: int) -> None:
             steps.begin(f"reading text, {size(done)} gone over")
 
-        made = train_primer(
-            sources(arguments.paths, arguments.column), below, arguments.size, progress=told
+        made, data = train_primer(
+            arguments.paths,
+            arguments.below,
+            arguments.size,
+            column=arguments.column,
+            progress=told,
         )
-        trained.write(made.data, output)
+        trained.write(data, output)
         steps.done("chosen")
-    sha256 = hashlib.sha256(made.data).hexdigest()
+    sha256 = hashlib.sha256(data).hexdigest()
     document: dict[str, Any] = {
         "command": "train",
         "kind": "primer",
         "model": arguments.output,
-        "size": len(made.data),
+        "size": len(data),
         "sha256": sha256,
         "training_size": made.sampled,
-        "text_size": made.text_size,
+        "text_size": len(made.text),
         "pieces": made.pieces,
         "seconds": round(time.monotonic() - start, 3),
     }
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json_line(document))
     elif not arguments.quiet:
         sys.stdout.write(
-            f"{arguments.output}: {len(made.data):,} bytes, SHA-256 {sha256}\n"
-            f"primer: {size(made.text_size)} in {made.pieces} pieces, out of {size(made.sampled)}\n"
+            f"{arguments.output}: {len(data):,} bytes, SHA-256 {sha256}\n"
+            f"primer: {size(len(made.text))} in {made.pieces} pieces, out of {size(made.sampled)}\n"
         )
     return 0

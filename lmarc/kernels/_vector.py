@@ -23,13 +23,13 @@ from ._jit import PLAIN
 if PLAIN or TYPE_CHECKING:
     from ._vector_plain import *  # noqa: F403
 else:
-    from . import _vector_plain
     from ._jit import intrinsics
     from ._machine import QUADS  # noqa: F401
+    from ._vector_plain import __all__
 
     def _compiled(name):
         from . import _rows_llvm, _vector_llvm
 
         return getattr(_rows_llvm if name in _rows_llvm.__all__ else _vector_llvm, name)
 
-    globals().update(intrinsics(set(_vector_plain.__all__) - {"QUADS"}, _compiled))
+    globals().update(intrinsics(set(__all__) - {"QUADS"}, _compiled))

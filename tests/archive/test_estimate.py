@@ -5,6 +5,7 @@ import pytest
 
 import lmarc
 from lmarc.archive.estimate import ZSTD_19, Measured, Prices, _cost, estimate
+from lmarc.codec import vectors
 from tests.archive.samples import noise, text
 
 
@@ -101,3 +102,33 @@ def test_reading_counts_both_ways() -> None:
         Measured("x", 0.5, 1e6, 1e9), Measured(ZSTD_19, 0.5, 1e6, 1e9), (10**9, 0), 1, prices
     )
     assert cost.monthly == pytest.approx(2 * (0.5 * 0.1 + 1))
+
+
+def records_in(folder: Path) -> Path:
+    for number in range(8):
+        (folder / f"{number}.json").write_bytes(vectors.records(f"{number}", 40_000))
+    return folder
+
+
+def test_a_primer_counts_as_it_would_in_the_archive(tmp_path: Path) -> None:
+    folder = records_in(tmp_path)
+    presets = ["fast", "balanced"]
+    without = estimate([folder], presets=presets)
+    found = estimate([folder], presets=presets, primer=8000)
+    archives = [tmp_path / "without.lmarc", tmp_path / "with.lmarc"]
+    for archive, primer in zip(archives, (None, 8000), strict=True):
+        lmarc.create(archive, [folder], exclude=["*.lmarc"], primer=primer)
+    with lmarc.open(archives[1]) as opened:
+        (model,) = opened.models().to_pylist()
+    assert [one.model_size for one in found.measured] == [0, 0, model["size"]]
+    assert found.measured[2].ratio < 0.95 * without.measured[2].ratio
+    assert found.costs[1].size == without.costs[1].size
+    sizes = [archive.stat().st_size for archive in archives]
+    difference = found.costs[2].size - without.costs[2].size
+    assert abs(difference - (sizes[1] - sizes[0])) < 0.1 * without.costs[2].size
+
+
+def test_no_text_for_a_primer_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(noise(1, 9000))
+    with pytest.raises(lmarc.ModelError, match="there is no text to choose a primer from"):
+        estimate([tmp_path], presets=["fast"], primer=8000)

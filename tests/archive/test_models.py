@@ -449,11 +449,13 @@ def test_append_goes_on_with_what_is_on_top_of_other_models(tmp_path: Path) -> N
 
 
 def test_append_goes_on_behind_the_same_primer(tmp_path: Path) -> None:
-    from lmarc.train.primer import model_below, of_bytes, train_primer
+    from lmarc.codec.primed import model_below
+    from lmarc.routing.primer import choose_primer, of_bytes
 
     primer = tmp_path / "primer.lmmodel"
-    made = train_primer([of_bytes("a", records("a", 60_000))], model_below("balanced"), 2000)
-    primer.write_bytes(made.data)
+    made = choose_primer([of_bytes("a", records("a", 60_000))], 2000)
+    data = made.over(model_below("balanced"))
+    primer.write_bytes(data)
     path = tmp_path / "primed"
     with lmarc.Writer(path, model=primer, embed_model=True) as writer:
         writer.add_bytes("records", records("b", 9000))

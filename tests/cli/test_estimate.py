@@ -32,6 +32,7 @@ def test_a_document_for_programs(run: Run, tree: Path) -> None:
         "ratio",
         "encode_speed",
         "decode_speed",
+        "model_size",
         "size",
         "encode_hours",
         "decode_hours",
@@ -47,3 +48,12 @@ def test_what_makes_no_sense_is_refused(run: Run, tree: Path) -> None:
     assert "no price" in run("estimate", "tree", "--egress-price", "dear", code=2).err
     assert "no content" in run("estimate", "tree/empty", code=2).err
     assert "no-such" in run("estimate", "no-such", code=3).err
+
+
+def test_a_primer_is_reckoned_with(run: Run, tree: Path) -> None:
+    done = run("estimate", "tree", "--preset", "balanced", "--primer", "8K", "--json")
+    codings = json.loads(done.out)["codings"]
+    assert [coding["model_size"] > 0 for coding in codings] == [False, True]
+    refused = run("estimate", "tree", "--primer", "1", code=None)
+    assert refused.code != 0
+    assert "a primer of 1 bytes is asked for" in refused.err

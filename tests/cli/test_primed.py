@@ -133,5 +133,5 @@ def test_nothing_is_written_where_there_is_no_text(
 def test_a_dry_run_chooses_nothing(
     tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmarc.train.primer.train_primer", None)
+    monkeypatch.setattr("lmarc.make_primer", None)
     assert create(tmp_path / "a.lmarc", texts, "--primer", "4K", "--dry-run") == 0

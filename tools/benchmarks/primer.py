@@ -17,8 +17,9 @@ from typing import Any
 
 from lmarc.cli import options as units
 from lmarc.codec import multiscale, ngram
+from lmarc.codec.primed import PRESETS, model_below
 from lmarc.model import registry
-from lmarc.train.primer import PRESETS, SIZE, model_below, of_bytes, train_primer
+from lmarc.routing.primer import SIZE, choose_primer, of_bytes
 from tools.benchmarks import _page
 from tools.benchmarks._measure import describe_machine, format_table
 from tools.benchmarks._ratios import DOMAINS, domain_of, geometric_mean, size_text
@@ -91,10 +92,10 @@ def measure(
     found = []
     for preset in presets:
         below = model_below(preset)
-        made = train_primer([of_bytes(name, rest)], below, primer)
+        data = choose_primer([of_bytes(name, rest)], primer).over(below)
         codec: Any = ngram if PRESETS[preset] == "ngram" else multiscale
         find = registry.ngram_model if codec is ngram else registry.multiscale_model
-        models = (find(below), find(hashlib.sha256(made.data).digest(), made.data))
+        models = (find(below), find(hashlib.sha256(data).digest(), data))
         for size in sizes:
             chunks = [
                 block[at : at + size] for block in blocks for at in range(0, len(block), size)
@@ -103,7 +104,7 @@ def measure(
                 sum(_coded(codec, model, chunk) for chunk in chunks) for model in models
             )
             total = sum(map(len, chunks))
-            found.append(Found(name, preset, size, total, without, primed, len(made.data)))
+            found.append(Found(name, preset, size, total, without, primed, len(data)))
     return found
 
 
