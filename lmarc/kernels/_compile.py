@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -51,16 +53,40 @@ def _of(step: Step) -> Any:
     return _compiled[id(step)]
 
 
-def link() -> None:
-    """Put what Numba knows in the place of steps, wherever kernels and steps name one."""
-    for function in COMPILED:
-        names = function.__globals__
-        for name, value in list(names.items()):
-            if isinstance(value, Step):
-                names[name] = _of(value)
-        for cell in function.__closure__ or ():
-            if isinstance(cell.cell_contents, Step):
-                cell.cell_contents = _of(cell.cell_contents)
+@contextmanager
+def linked() -> Iterator[None]:
+    """Put what Numba knows in the place of steps, wherever kernels and steps name one.
+
+    Only while inside: Python must not call it, since there is nothing that Python could call.
+    """
+    namespaces = {id(names): names for names in (function.__globals__ for function in COMPILED)}
+    for names in list(namespaces.values()):
+        for value in names.values():
+            if isinstance(value, ModuleType) and value.__name__.startswith(__package__ or ""):
+                namespaces[id(vars(value))] = vars(value)
+    named = [
+        (names, name, value)
+        for names in namespaces.values()
+        for name, value in names.items()
+        if isinstance(value, Step)
+    ]
+    cells = [
+        (cell, cell.cell_contents)
+        for function in COMPILED
+        for cell in function.__closure__ or ()
+        if isinstance(cell.cell_contents, Step)
+    ]
+    try:
+        for names, name, step in named:
+            names[name] = _of(step)
+        for cell, step in cells:
+            cell.cell_contents = _of(step)
+        yield
+    finally:
+        for names, name, step in named:
+            names[name] = step
+        for cell, step in cells:
+            cell.cell_contents = step
 
 
 def _type_of(value: Any) -> Any:
@@ -84,7 +110,6 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Code:
     TypeError
         When it returns anything but an integer, or its code needs what is not in every process.
     """
-    link()
     flags = compiler.Flags()
     cpu_target.options.parse_as_flags(flags, {"nopython": True, **OPTIONS})
     # As Numba does for a C callback: its one caller is written below, into the same library.
@@ -93,7 +118,8 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Code:
     typing.refresh()
     target.refresh()
     kinds = tuple(map(_type_of, arguments))
-    made = compiler.compile_extra(typing, target, function, kinds, None, flags, {})
+    with linked():
+        made = compiler.compile_extra(typing, target, function, kinds, None, flags, {})
     result = made.signature.return_type
     if result != types.none and not isinstance(result, types.Integer):
         raise TypeError(f"kernel {function.__qualname__} returns {result}, expected an integer")

@@ -14,15 +14,17 @@ ENTRY = "lmarc_kernel"
 """The symbol of a kernel: `int32 (const int64 *arguments, int64 *result)`, 0 if all went well."""
 
 _PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_engines: list[Any] = []  # machine code lives as long as they do
+_engines: list[tuple[Any, bytes]] = []  # machine code, which they point to, lives as long as they
 
 
 @functools.cache
 def features() -> str:
-    """Return what the processor has, as LLVM lists it; `NUMBA_CPU_FEATURES` says otherwise."""
+    """Return what code may use of the processor, as LLVM lists it, and Numba decides it."""
     told = os.environ.get("NUMBA_CPU_FEATURES")
     if told is not None:
         return told
+    if os.environ.get("NUMBA_CPU_NAME", "").lower() == "generic":
+        return ""
     try:
         found = llvm.get_host_cpu_features()
     except RuntimeError:
@@ -56,5 +58,5 @@ def loaded(machine_code: bytes) -> Callable[..., int]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target().create_target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
-    _engines.append(engine)
+    _engines.append((engine, machine_code))
     return _PROTOTYPE(engine.get_function_address(ENTRY))

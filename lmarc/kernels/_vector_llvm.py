@@ -17,7 +17,7 @@ from numba.extending import intrinsic, models, overload, register_model
 from ._machine import QUADS
 
 __all__ = [
-    "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
+    "QUADS", "bit_length", "count_at_most", "dot_pairs", "dot_quads", "either", "equal", "larger",
     "largest", "less", "load_8", "load_i16", "load_i32", "load_words", "log_bits", "lshr",
     "mask_bits", "maximum", "minimum", "move_pairs", "mul16", "narrow", "one_hot", "one_hot_word",
     "pack", "product_high", "smaller", "splat", "splat_at", "splat_word", "store_bytes",

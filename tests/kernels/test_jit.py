@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lmarc.kernels import _jit
-from lmarc.kernels._jit import I64Array, integer, kernel
+from lmarc.kernels._jit import I64Array, inlined, integer, kernel
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = """
@@ -180,6 +180,59 @@ def test_an_element_is_read_as_a_signed_integer() -> None:
     element = _jit.integer(np.array([0xFFFFFFFF], np.uint32)[0])
     assert element == 0xFFFFFFFF
     assert element - 0x100000000 == -1
+
+
+@inlined
+def doubled(value: int) -> int:
+    """Return twice a number."""
+    return 2 * value
+
+
+@COMPILED
+def test_a_step_is_a_kernel_to_all_but_kernels() -> None:
+    @kernel
+    def quadrupled(value: int) -> int:
+        return doubled(doubled(value))
+
+    for value in (1, 7):
+        assert doubled(value) == 2 * value
+        assert quadrupled(value) == 4 * value  # which compiles both
+        assert doubled(value) == 2 * value
+
+
+PROCESSOR = """
+from lmarc.kernels import _machine
+from numba.core.registry import cpu_target
+found = " ".join(map(str, cpu_target.target_context.codegen().magic_tuple()))
+print(_machine.processor() == found, _machine.QUADS)
+"""
+
+
+@COMPILED
+@pytest.mark.parametrize(
+    ("environment", "quads"),
+    [
+        ({}, None),
+        ({"NUMBA_CPU_NAME": "generic"}, False),
+        ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+sse2"}, False),
+        ({"NUMBA_CPU_FEATURES": ""}, False),
+        ({"NUMBA_ENABLE_AVX": "0"}, False),
+    ],
+)
+def test_the_processor_is_the_one_that_numba_compiles_for(
+    environment: dict[str, str], quads: bool | None
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESSOR],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        check=True,
+    )
+    same, found = done.stdout.split()
+    assert same == "True"
+    assert quads is None or found == str(quads)
 
 
 @COMPILED

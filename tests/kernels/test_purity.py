@@ -31,8 +31,8 @@ from numba.core import compiler
 
 types, compile_extra = {}, compiler.compile_extra
 
-def noted(typing, target, function, *rest):
-    made = compile_extra(typing, target, function, *rest)
+def noted(typing, target, function, *rest, **more):
+    made = compile_extra(typing, target, function, *rest, **more)
     layer, _, module = function.__module__.rpartition(".")
     if layer == "lmarc.kernels" and module in sys.argv[1:]:
         known = types.setdefault(f"{module}.{function.__qualname__}", [])

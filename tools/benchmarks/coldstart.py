@@ -29,8 +29,8 @@ mark("import of the command line")
 import lmarc.cli.cat
 mark("opening")
 archive = lmarc.open(sys.argv[1], model=sys.argv[2] or None)
-mark("import of Numba")
-import numba
+mark("import of llvmlite")
+import llvmlite.binding
 mark("import of kernels")
 import lmarc.codec.ngram
 mark("model")

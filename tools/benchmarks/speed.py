@@ -30,7 +30,7 @@ MB = 1_000_000
 PEERS = {"xz -9e": "xz -9e -T1", "zstd -19": "zstd -19 --single-thread"}
 MEMORY_JOBS = (1, 2, 4)
 MEMORY_COLUMNS = ["create", "extract", "create, beyond", "extract, beyond"]
-LIBRARIES = "numba, numpy, pyarrow, zstandard, xxhash, fsspec"
+LIBRARIES = "llvmlite.binding, numpy, pyarrow, zstandard, xxhash, fsspec"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
