@@ -6,24 +6,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-
-import zstandard
 
 from lmarc.archive.create import find
 from lmarc.archive.messages import Warn
 from lmarc.archive.primer import chosen_from, kept
 from lmarc.archive.spans import Origin, Span, read_all
+from lmarc.archive.trials import Preset, Zstd19
 from lmarc.archive.walk import FILE
 from lmarc.archive.workers import default_jobs
-from lmarc.codec.base import PRESETS, ContentClass, ModelRef
-from lmarc.codec.choose import decode_chunk, encode_chunk, settings_for
-from lmarc.codec.models import base_model, text_model
+from lmarc.codec.base import PRESETS, ContentClass
 from lmarc.codec.primed import PRESETS as PRIMED
 from lmarc.codec.primed import model_below
 from lmarc.errors import SourceError
-from lmarc.routing.group import DEFAULT_CHUNK_SIZE, DEFAULT_TEXT_CHUNK_SIZE
 from lmarc.routing.sniff import classify
 
 __all__ = ["ZSTD_19", "Cost", "Estimate", "Measured", "Prices", "estimate"]
@@ -31,7 +27,6 @@ __all__ = ["ZSTD_19", "Cost", "Estimate", "Measured", "Prices", "estimate"]
 ZSTD_19: Final = "zstd -19"  # what everything is compared with
 
 _WINDOW: Final = 1 << 20  # bytes that are read in one place
-_PER_CHUNK: Final = 60  # bytes of the headers of a chunk
 _PER_MEMBER: Final = 64  # bytes of Index and Entries, typically
 _GB: Final = 1e9
 _HOUR: Final = 3600.0
@@ -221,7 +216,7 @@ def _class_of(origin: Origin) -> int:
 
 def _measure(name: str, windows: list[tuple[int, bytes]], model: str | None) -> Measured:
     """Code all windows in one way, and decode them again."""
-    coder: _Zstd19 | _Preset = _Zstd19() if name == ZSTD_19 else _Preset(name, model)
+    coder: Zstd19 | Preset = Zstd19() if name == ZSTD_19 else Preset(name, model)
     coder.decode(*coder.encode(ContentClass.TEXT, windows[0][1][:4096]))  # loads and compiles
     content_size = sum(len(content) for _, content in windows)
     started = time.perf_counter()
@@ -237,58 +232,6 @@ def _measure(name: str, windows: list[tuple[int, bytes]], model: str | None) -> 
         content_size / max(decoded - encoded, 1e-9),
         os.path.getsize(model) if model is not None else 0,
     )
-
-
-class _Zstd19:
-    """A window as one frame, as it would be in a file of its own or a tar."""
-
-    def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=19)
-        self._decompressor = zstandard.ZstdDecompressor()
-
-    def encode(self, content_class: int, content: bytes) -> tuple[int, Any]:
-        payload = self._compressor.compress(content)
-        return len(payload), payload
-
-    def decode(self, size: int, coded: Any) -> None:
-        self._decompressor.decompress(coded)
-
-
-class _Preset:
-    """A window in chunks, as an archive has it; without the dictionary that `fast` may make."""
-
-    def __init__(self, name: str, path: str | None) -> None:
-        settings = settings_for(name)
-        self._models: dict[int, ModelRef] = {}  # by slot
-        if settings.text_codec is not None:
-            model = text_model(settings.text_codec, path, embed=False, shipped=settings.text_model)
-            settings = replace(
-                settings,
-                model_sha256=model.sha256,
-                model_kind=model.kind,
-                model_slot=0,
-                model_path=path,
-            )
-            self._models[0] = ModelRef(model.kind, model.sha256, None, path, model.size)
-            base = base_model(model, path)
-            if base is not None:
-                settings = replace(settings, base_slot=1)
-                self._models[1] = ModelRef(base.kind, base.sha256, None, None, base.size)
-        self._settings = settings
-
-    def encode(self, content_class: int, content: bytes) -> tuple[int, Any]:
-        is_text = content_class == ContentClass.TEXT
-        step = DEFAULT_TEXT_CHUNK_SIZE if is_text else DEFAULT_CHUNK_SIZE
-        chunks = [
-            encode_chunk(content[at : at + step], content_class, self._settings)
-            for at in range(0, len(content), step)
-        ]
-        return sum(len(chunk.payload) + _PER_CHUNK for chunk in chunks), chunks
-
-    def decode(self, size: int, coded: Any) -> None:
-        for chunk in coded:
-            model = self._models.get(chunk.model_slot)
-            decode_chunk(chunk.codec, chunk.payload, chunk.content_size, model)
 
 
 def _cost(
