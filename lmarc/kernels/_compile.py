@@ -1,8 +1,8 @@
 """How Numba compiles kernels. Importing this imports Numba.
 
 A kernel becomes an object file with one function that is called from outside (`_machine.ENTRY`).
-That gets an array of int64: integers as they are, and for each array of NumPy the address of its
-object, from which it reads where the elements are.
+That gets an array of int64: a place for what it returns, integers as they are, and for each array
+of NumPy the address of its object, from which it reads where the elements are.
 """
 
 from __future__ import annotations
@@ -140,18 +140,18 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Code:
 def _entry(target: Any, made: Any, kinds: tuple[Any, ...]) -> Any:
     """Return a module with the function that is called from outside."""
     module = made.library.create_ir_module(ENTRY)
-    entry = ir.Function(module, ir.FunctionType(I32, [ADDRESS, ADDRESS]), ENTRY)
+    entry = ir.Function(module, ir.FunctionType(I32, [ADDRESS]), ENTRY)
     builder = ir.IRBuilder(entry.append_basic_block())
-    given, answer = entry.args
+    (given,) = entry.args
     leaves = (
-        builder.load(builder.gep(given, [ir.Constant(I64, number)])) for number in range(1 << 16)
+        builder.load(builder.gep(given, [ir.Constant(I64, number)])) for number in range(1, 1 << 16)
     )
     values = [_value(target, builder, kind, leaves) for kind in kinds]
     callee = target.declare_function(module, made.fndesc)
     result = made.signature.return_type
     status, found = target.call_conv.call_function(builder, callee, result, kinds, values)
     if result != types.none:
-        builder.store(target.cast(builder, found, result, types.int64), answer)
+        builder.store(target.cast(builder, found, result, types.int64), given)
     builder.ret(status.code)
     return module
 

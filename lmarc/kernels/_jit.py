@@ -12,10 +12,10 @@ llvmlite (`_machine`), and one way of calling serves both.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import threading
+from array import array
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -42,9 +42,10 @@ CACHE_FOLDER = "" if PLAIN else cache_folder()
 """Where compiled kernels are kept; empty where no folder can be written: then they are not kept."""
 
 # What of an array decides how it is compiled for, besides its dtype and dimensions.
-_FLAGS = 0x0001 | 0x0100 | 0x0400  # C_CONTIGUOUS, ALIGNED, WRITEABLE
+_C_CONTIGUOUS, _F_CONTIGUOUS, _ALIGNED, _WRITEABLE = 0x0001, 0x0002, 0x0100, 0x0400
+_FLAGS = _C_CONTIGUOUS | _F_CONTIGUOUS | _ALIGNED | _WRITEABLE
 _LOCK = threading.RLock()
-_Kind = tuple[object, ...]
+_Entry = tuple[Callable[[int], int], bool]  # machine code, and whether it returns something
 
 
 class Step:
@@ -93,41 +94,45 @@ class Kernel:
         functools.update_wrapper(self, function)
         self.function = function
         self.compiled = 0  # times that this process had to compile it
-        self._entries: dict[_Kind, tuple[Callable[..., int], bool]] = {}
+        # By what is seen at once of arguments, and by what code is compiled for: an array of which
+        # rows are columns is either.
+        self._entries: dict[tuple[object, ...], _Entry] = {}
+        self._loaded: dict[str, _Entry] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""
         kinds: list[object] = []
-        leaves: list[int] = []
+        leaves = [0]  # the first is for what it returns
         _flatten(arguments, kinds, leaves)
         key = tuple(kinds)
         found = self._entries.get(key)
         if found is None:
-            found = self._prepare(key, arguments)
+            found = self._entries[key] = self._prepare(arguments)
         entry, returns = found
-        result = ctypes.c_int64()
-        status = entry((ctypes.c_int64 * len(leaves))(*leaves), ctypes.byref(result))
+        memory = array("q", leaves)
+        status = entry(memory.buffer_info()[0])
         if status:
             raise RuntimeError(f"kernel {self.function.__qualname__} ended with status {status}")
-        return result.value if returns else None
+        return memory[0] if returns else None
 
-    def _prepare(self, key: _Kind, arguments: tuple[Any, ...]) -> tuple[Callable[..., int], bool]:
+    def _prepare(self, arguments: tuple[Any, ...]) -> _Entry:
         from . import _cache, _machine
 
+        structure = _structure(arguments)
         with _LOCK:
-            if key in self._entries:
-                return self._entries[key]
+            if structure in self._loaded:
+                return self._loaded[structure]
             name = ""
             code = None
             if CACHE_FOLDER:
-                name = _cache.name_of(self.function, _structure(arguments), _machine.processor())
+                name = _cache.name_of(self.function, structure, _machine.processor())
                 code = _cache.load(CACHE_FOLDER, name)
             if code is None:
                 code = self._compile(arguments)
                 if name:
                     _cache.save(CACHE_FOLDER, name, code)
-            self._entries[key] = _machine.loaded(code.machine_code), code.returns
-            return self._entries[key]
+            self._loaded[structure] = _machine.loaded(code.machine_code), code.returns
+            return self._loaded[structure]
 
     def _compile(self, arguments: tuple[Any, ...]) -> Any:
         from . import _compile
@@ -139,22 +144,32 @@ class Kernel:
         return _compile.compiled(self.function, arguments)
 
 
+def _layout(values: npt.NDArray[Any]) -> int:
+    flags = values.flags.num & _FLAGS
+    # What is both, as a row is, is compiled for as the one.
+    return flags & ~_F_CONTIGUOUS if flags & _C_CONTIGUOUS else flags
+
+
 def _flatten(values: Iterable[Any], kinds: list[object], leaves: list[int]) -> None:
     """Append what code is compiled for, and the addresses of arrays and the integers."""
+    # Before every chunk, of a hundred arrays: what is looked up here is looked up once.
+    add, keep, known = kinds.append, leaves.append, np.ndarray
     for value in values:
         kind = type(value)
-        if kind is np.ndarray:
-            kinds += (value.dtype, value.ndim, value.flags.num & _FLAGS)
-            leaves.append(id(value))
+        if kind is known or isinstance(value, known):
+            add(value.dtype)
+            add(value.flags.num & _FLAGS | value.ndim << 16)
+            keep(id(value))
         elif isinstance(value, tuple):
-            kinds += (kind, len(value))
+            add(kind)
+            add(len(value))
             _flatten(value, kinds, leaves)
         elif kind is bool:
-            kinds.append(kind)
-            leaves.append(value)
+            add(kind)
+            keep(value)
         elif isinstance(value, (int, np.integer)):
-            kinds.append(int)
-            leaves.append(int(value))
+            add(int)
+            keep(int(value))
         else:
             raise TypeError(f"a kernel takes arrays, integers and tuples of them, not {kind}")
 
@@ -164,7 +179,7 @@ def _structure(values: Iterable[Any]) -> str:
     said = []
     for value in values:
         if isinstance(value, np.ndarray):
-            said.append(f"{value.dtype.str}/{value.ndim}/{value.flags.num & _FLAGS}")
+            said.append(f"{value.dtype.str}/{value.ndim}/{_layout(value)}")
         elif isinstance(value, tuple):
             said.append(f"{type(value).__qualname__}({_structure(value)})")
         else:

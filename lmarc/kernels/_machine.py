@@ -11,9 +11,9 @@ from typing import Any
 import llvmlite.binding as llvm
 
 ENTRY = "lmarc_kernel"
-"""The symbol of a kernel: `int32 (const int64 *arguments, int64 *result)`, 0 if all went well."""
+"""The symbol of a kernel, `int32 (int64 *)`: arguments, behind a place for what it returns."""
 
-_PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
 _engines: list[tuple[Any, bytes]] = []  # machine code, which they point to, lives as long as they
 
 
@@ -52,7 +52,7 @@ def _target() -> Any:
     return llvm.Target.from_triple(llvm.get_process_triple())
 
 
-def loaded(machine_code: bytes) -> Callable[..., int]:
+def loaded(machine_code: bytes) -> Callable[[int], int]:
     """Return the function ENTRY of an object file; it releases the GIL while it runs."""
     # An engine takes its target machine with it.
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target().create_target_machine())

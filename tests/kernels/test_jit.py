@@ -119,7 +119,9 @@ def grid_sum(grid: Any) -> int:
 GRIDS = {
     "rows": np.arange(12, dtype=np.uint16).reshape(3, 4),
     "columns": np.asfortranarray(np.arange(12, dtype=np.uint16).reshape(3, 4)),
-    "every other": np.arange(48, dtype=np.int8).reshape(6, 8)[::2, 1::2],
+    "every other": np.arange(48, dtype=np.uint16).reshape(6, 8)[::2, 1::2],
+    "one row": np.arange(4, dtype=np.uint16).reshape(1, 4),
+    "columns backwards": np.asfortranarray(np.arange(12, dtype=np.uint16).reshape(3, 4))[:, ::-1],
     "backwards": np.arange(12, dtype=np.int32).reshape(3, 4)[::-1, ::-1],
     "none": np.zeros((0, 4), np.int64),
 }
@@ -135,6 +137,12 @@ def test_kernels_get_what_they_are_called_with(name: str, negative: bool) -> Non
     expected = (1 + 4 + 9) + 1000 * (7 + 0xFFFFFFFF) + 5 - 9 + grid_sum(grid)
     for scale in (3, np.int64(3)):
         assert sums(pair, grid, scale, negative) == (-3 if negative else 3) * expected
+
+
+@COMPILED
+def test_arrays_that_are_mapped_from_a_file_are_arrays(tmp_path: Path) -> None:
+    (tmp_path / "flag").write_bytes(b"\1" + bytes(7))
+    assert spin(np.memmap(tmp_path / "flag", np.int64, "r+"), 9) == 0
 
 
 @COMPILED
