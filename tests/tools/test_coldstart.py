@@ -12,5 +12,5 @@ def test_the_first_byte_and_every_part_are_timed(
 ) -> None:
     assert benchmark.main(["coldstart", "--model", str(model_file), "--repeats", "1"]) == 0
     shown = capsys.readouterr().out
-    for name in ("to the first byte", "import of Numba", "model", "first chunk"):
+    for name in ("to the first byte", "import of llvmlite", "model", "first chunk"):
         assert f"| {name} " in shown
