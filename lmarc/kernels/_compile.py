@@ -43,14 +43,12 @@ _DIMENSIONS, _STRIDES = _DATA + 2 * _WORD, _DATA + 3 * _WORD
 # What an object file may want of the process that loads it.
 _KNOWN = ("llvm.", "memset", "memcpy", "memmove")
 
-_compiled: dict[int, Any] = {}  # by the id of a step: what it is to Numba
-
 
 def _of(step: Step) -> Any:
-    if id(step) not in _compiled:
-        found = step.find and step.find()
-        _compiled[id(step)] = found or njit(**STEP_OPTIONS)(step.function)
-    return _compiled[id(step)]
+    """Return what a step is to Numba."""
+    if step.known is None:
+        step.known = step.find() if step.find is not None else njit(**STEP_OPTIONS)(step.function)
+    return step.known
 
 
 @contextmanager
@@ -126,7 +124,7 @@ def compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Code:
     with target.push_code_library(made.library):
         entry = _entry(target, made, kinds)
     made.library.add_ir_module(entry)
-    made.library.get_pointer_to_function(ENTRY)
+    made.library.finalize()
     wanted = {
         item.name
         for item in made.library._final_module.functions

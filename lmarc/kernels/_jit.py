@@ -58,6 +58,7 @@ class Step:
         functools.update_wrapper(self, function)
         self.function = function
         self.find = find  # what it is to the compiler, where that is not the function
+        self.known: Any = None  # that, once it was wanted
         self._kernel: Kernel | None = None
 
     def __call__(self, *arguments: Any) -> Any:
