@@ -14,7 +14,7 @@ from lmarc.archive.messages import Warn
 from lmarc.archive.primer import chosen_from, kept
 from lmarc.archive.spans import Origin, Span, read_all
 from lmarc.archive.trials import Preset, Zstd19
-from lmarc.archive.walk import FILE
+from lmarc.archive.walk import FILE, Found
 from lmarc.archive.workers import default_jobs
 from lmarc.codec.base import PRESETS, ContentClass
 from lmarc.codec.primed import PRESETS as PRIMED
@@ -128,18 +128,13 @@ def estimate(
     if sample_size < 1:
         raise ValueError(f"the size of samples is {sample_size}, expected 1 byte or more")
     notes: Warn = warn if warn is not None else lambda message: None
-    paths = list(paths)
-    options["source_options"] = storage_options
-    origins, member_count = _origins(paths, notes, options)
+    files, member_count = _files(paths, notes, {**options, "source_options": storage_options})
+    origins = [found.place() for found in files]
     content_size = sum(origin.size for origin in origins)
     windows = list(_windows(origins, content_size, sample_size, notes)) if content_size else []
     if not windows:
         raise ValueError("there is no content to estimate: no file, or only empty ones")
-    chosen = None
-    if primer is not None:
-        chosen = chosen_from(
-            find(paths, warn=lambda message: None, open_files=False, **options), primer
-        )
+    chosen = chosen_from(files, primer) if primer is not None else None
     measured = []
     for name in (ZSTD_19, *presets):
         if notify is not None:
@@ -156,18 +151,17 @@ def estimate(
     return Estimate(member_count, content_size, sampled, count, prices, measured, costs)
 
 
-def _origins(
+def _files(
     paths: Iterable[str | bytes | os.PathLike[str]], warn: Warn, options: dict[str, Any]
-) -> tuple[list[Origin], int]:
+) -> tuple[list[Found], int]:
     """Return the files that have content, and how many members there are in all."""
-    origins = []
+    files = []
     count = 0
-    found_all = find(paths, warn=warn, open_files=False, **options)
-    for found in found_all:
+    for found in find(paths, warn=warn, open_files=False, **options):
         count += 1
         if found.type == FILE and found.size:
-            origins.append(found.place())
-    return origins, count
+            files.append(found)
+    return files, count
 
 
 def _windows(
