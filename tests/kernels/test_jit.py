@@ -31,10 +31,10 @@ print(PLAIN, hashlib.sha256(payload).hexdigest())
 """
 
 
-def run(**environment: str) -> list[str]:
-    """Return what PROGRAM prints under these variables."""
+def run(program: str, **environment: str) -> list[str]:
+    """Return what a program prints under these variables, word for word."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -47,8 +47,8 @@ def run(**environment: str) -> list[str]:
 
 def test_plain_python_gives_the_bytes_of_compiled_kernels() -> None:
     # Warnings are errors: NumPy warns where an int64 overflows.
-    plain = run(NUMBA_DISABLE_JIT="1", PYTHONWARNINGS="error::RuntimeWarning")
-    compiled = run(NUMBA_DISABLE_JIT="0")
+    plain = run(PROGRAM, NUMBA_DISABLE_JIT="1", PYTHONWARNINGS="error::RuntimeWarning")
+    compiled = run(PROGRAM, NUMBA_DISABLE_JIT="0")
     assert (plain[0], compiled[0]) == ("True", "False")
     assert plain[1] == compiled[1]
 
@@ -230,15 +230,7 @@ print(_machine.processor() == found, _machine.QUADS)
 def test_the_processor_is_the_one_that_numba_compiles_for(
     environment: dict[str, str], quads: bool | None
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROCESSOR],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        check=True,
-    )
-    same, found = done.stdout.split()
+    same, found = run(PROCESSOR, **environment)
     assert same == "True"
     assert quads is None or found == str(quads)
 
