@@ -89,7 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(4, 8),
         default=8,
-        help="of weights; with 4 the file has less than half the size (default: 8)",
+        help="of weights; with 4 they are rounded at the end, and the file has half the size "
+        "(default: 8)",
     )
     parser.add_argument(
         "--prune",

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lmarc.train.entering import entering
-from lmarc.train.grid import Grid, dyadic, table_grid, weight_grid
+from lmarc.train.grid import TABLE_GRID, Grid, dyadic, product_grid
 from lmarc.train.products import product
 from lmarc.train.scan import gated_layer
 
@@ -63,8 +63,6 @@ class ByteNetwork(nn.Module):
     Parameters
     ----------
     shape : Shape
-    bits : int
-        Of weights and tables: 8 (tables have 16) or 4.
 
     Attributes
     ----------
@@ -75,13 +73,17 @@ class ByteNetwork(nn.Module):
     masks : pair of float32 tensors, optional
         What leaves the first layer, and every other one, is multiplied by them; they broadcast to
         (B, T, units).
+    tap : callable, optional
+        Gets the name of some sums, what they are products of, (B, T, inputs), and the sums,
+        (B, T, outputs): first, inner, upper 0 and so on, high, low (all 256) and see_low.
     """
 
-    def __init__(self, shape: Shape, bits: int = 8) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape, self.bits = shape, bits
+        self.shape = shape
         self.exponents: dict[str, torch.Tensor] = {}
         self.origins: dict[str, torch.Tensor] = {}
+        self.tap: Callable[[str, torch.Tensor, torch.Tensor], None] = _ignore
         self.masks: tuple[torch.Tensor, torch.Tensor] | None = None
         n1, n2 = shape.first, shape.second
         # What the byte before and the one before that bring; biases are in the first.
@@ -152,20 +154,25 @@ class ByteNetwork(nn.Module):
         shape = self.shape
         q = torch.floor(freqs[:, :, :2] / 512) / 128  # (B, T, 2, 16)
         first, *others, high = self.entering(before, q[:, :, 0], one_hot=text.device.type != "cpu")
+        self.tap("first", q[:, :, 0], first)
         out, first_state = gated_layer(first, hidden.first, rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[0]
         second = product(out, *self.parts("inner")[0], others[0])
         if condition is not None:
             second.add_(condition(out))
+        self.tap("inner", out, second)
         starts = hidden.second.split(shape.second, 1)
         out, state = gated_layer(second, starts[0].contiguous(), rounded=self.rounded)
         if self.masks is not None:
             out = out * self.masks[1]
         outs, states = [out], [state]
         uppers = self.parts("upper", 3 * shape.second) if shape.layers > 2 else []
-        for given, sums, start in zip(uppers, others[1:], starts[1:], strict=True):
+        for number, (given, sums, start) in enumerate(
+            zip(uppers, others[1:], starts[1:], strict=True)
+        ):
             sums = product(out, *given, sums)
+            self.tap(f"upper {number}", out, sums)
             out, state = gated_layer(sums, start.contiguous(), out, rounded=self.rounded)
             if self.masks is not None:
                 out = out * self.masks[1]
@@ -174,11 +181,14 @@ class ByteNetwork(nn.Module):
         out = torch.cat(outs, 2) if len(outs) > 1 else out
         second_state = torch.cat(states, 1)
         high = product(out, *self.parts("high")[0], high)
+        self.tap("high", out, high)
         nibble = text >> 4
         all_low = product(out, *self.parts("low")[0])  # (B, T, 256)
+        self.tap("low", out, all_low)
         places = nibble[..., None] * 16 + torch.arange(16, device=text.device)
         low = all_low.gather(2, places)
         low = product(q[:, :, 1], *self.parts("see_low")[0], low)
+        self.tap("see_low", q[:, :, 1], low)
         low = low + self.low_bias(nibble)
         return high, low, Hidden(first_state, second_state)
 
@@ -234,7 +244,7 @@ class ByteNetwork(nn.Module):
         weight: torch.Tensor = getattr(self, name).weight
         if not self.rounded:
             return weight
-        grid, origin = self._grid(name, weight.detach()), self.origins.get(name)
+        grid, origin = self._grid(name), self.origins.get(name)
         if origin is None:
             return grid.round(weight)
         return grid.round_from(origin.to(weight.device), weight)
@@ -243,12 +253,12 @@ class ByteNetwork(nn.Module):
         """Return the exponents of a product, float32 (outputs, 1)."""
         weight = getattr(self, name).weight.detach()
         kept = self.exponents.get(name)
-        return dyadic(weight, self.bits) if kept is None else kept.to(weight.device)
+        return dyadic(weight) if kept is None else kept.to(weight.device)
 
-    def _grid(self, name: str, weight: torch.Tensor) -> Grid:
+    def _grid(self, name: str) -> Grid:
         if name in ("last", "second_last"):
-            return table_grid(weight, self.bits)
-        return weight_grid(weight, self.weight_exponents(name), self.bits)
+            return TABLE_GRID
+        return product_grid(self.weight_exponents(name))
 
     def cost(
         self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
@@ -271,6 +281,10 @@ class ByteNetwork(nn.Module):
         nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
         corrected = freqs[:, :, -2:].gather(3, nibbles)
         return torch.ones_like(text), 32 - torch.log2(corrected).sum((2, 3))
+
+
+def _ignore(name: str, inputs: torch.Tensor, sums: torch.Tensor) -> None:
+    """Tap nothing."""
 
 
 def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,7 @@ from lmarc.train.grid import DIFFERENCE, TABLE_STEP
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 from lmarc.train.pruning import prune
+from lmarc.train.rounding import round_to_four_bits, sense
 
 __all__ = [
     "AdapterBase", "Fold", "adapter_base", "base_model", "blend_model", "held_out_bits",
@@ -208,13 +209,13 @@ def train_neural(
     if settings.prune:
         net = prune(net, settings.prune, base, texts, settings)
         done(f"pruned to {net.shape.first}x{net.shape.second} units")
-    net.bits = settings.bits
     if differs is not None:
         net.exponents = exponents_of(differs.model)
         net.origins = origins_of(differs.model)
+    source = ByteSource(base, blend)
     net = train_network(
         net,
-        ByteSource(base, blend),
+        source,
         texts,
         settings,
         folder,
@@ -225,7 +226,12 @@ def train_neural(
         prepared=prepared,
     )
     done("trained")
-    model = export(net.cpu(), base)
+    net = net.cpu()
+    if settings.bits == 4:
+        seen = {name: text for name, text in texts.items() if name not in others}
+        round_to_four_bits(net, sense(net, source, seen, settings))
+        done("rounded to four bits")
+    model = export(net, base)
     if differs is not None:
         model = snapped(model, differs.model, ADAPTER_SHIFT)
     pieces = mixture_pieces(texts, join_text)

@@ -99,7 +99,7 @@ def keep(net: ByteNetwork, first: torch.Tensor, second: torch.Tensor) -> ByteNet
     every other one.
     """
     n1, n2, layers = net.shape.first, net.shape.second, net.shape.layers
-    small = ByteNetwork(Shape(len(first), len(second), layers), net.bits)
+    small = ByteNetwork(Shape(len(first), len(second), layers))
     keeps = torch.cat([first, first + n1])
     # What enters the layers from the second on, and what leaves them.
     entering = (

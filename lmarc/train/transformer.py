@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import nn
 
-from lmarc.train.grid import dyadic, weight_grid
+from lmarc.train.grid import dyadic, product_grid
 from lmarc.train.scan import Round
 
 __all__ = ["Past", "Transformer", "TransformerShape", "int8_weights", "slopes"]
@@ -93,7 +93,7 @@ def slopes(heads: int) -> list[int]:
 def int8_weights(weight: torch.Tensor) -> torch.Tensor:
     """Return a weight as its int8 multiples of a power of two for each row (straight-through)."""
     known = weight.detach()
-    return weight_grid(known, dyadic(known), 8).round(weight)
+    return product_grid(dyadic(known)).round(weight)
 
 
 class Transformer(nn.Module):

@@ -53,21 +53,6 @@ def test_a_network_never_shrinks() -> None:
         restore(model, Shape(16, 16))
 
 
-def test_four_bits_are_exported_as_they_are_trained() -> None:
-    torch.manual_seed(3)
-    net = ByteNetwork(Shape(32, 32), bits=4)
-    with torch.no_grad():
-        net.low.weight.normal_()
-    model = export(net, vectors.small_model())
-    for name in ("inner", "low"):
-        for group in range(0, 32, 32):
-            part = model.arrays[name][:, group : group + 32]
-            assert all(len(set(row.tolist())) <= 15 for row in part)
-    again = restore(model)
-    for name in ("last", "second_last", "see", "inner", "low"):
-        assert torch.equal(getattr(again, name).weight, net.weight(name)), name
-
-
 def test_exponents_stay_and_tables_go_in_steps() -> None:
     base = vectors.small_network()
     net = restore(base)

@@ -1,4 +1,4 @@
-"""What weights and tables are rounded to, with eight bits and with four."""
+"""What weights and tables are rounded to while they learn."""
 
 from __future__ import annotations
 
@@ -6,61 +6,46 @@ import torch
 
 from lmarc.train.grid import (
     DIFFERENCE,
-    GROUP,
+    TABLE_GRID,
     TABLE_STEP,
     TABLE_UNIT,
     dyadic,
-    table_grid,
-    weight_grid,
+    product_grid,
 )
 
 
 def test_eight_bits_are_multiples_of_the_rows_unit() -> None:
     weight = torch.tensor([[0.5, 0.26, -0.5]])
-    grid = weight_grid(weight, dyadic(weight), 8)
+    grid = product_grid(dyadic(weight))
     assert grid.round(weight).tolist() == [[0.5, 0.2578125, -0.5]]
 
 
 def test_weights_beyond_an_exponent_that_is_kept_are_cut_off() -> None:
     weight = torch.tensor([[3.0, 0.5]])
-    assert weight_grid(weight, torch.tensor([[7.0]]), 8).round(weight).tolist() == [
-        [127 / 128, 0.5]
-    ]
+    assert product_grid(torch.tensor([[7.0]])).round(weight).tolist() == [[127 / 128, 0.5]]
 
 
-def test_four_bits_are_int8_too() -> None:
-    torch.manual_seed(1)
-    weight = torch.randn(20, 3 * GROUP + 8)
-    weight[:, :GROUP] *= 0.05
-    exponents = dyadic(weight, 4)
-    rounded = weight_grid(weight, exponents, 4).round(weight) * torch.exp2(exponents)
-    assert (rounded == rounded.round()).all()
-    assert rounded.abs().max() <= 7 * 16
-    for group in rounded.split(GROUP, 1):
-        assert all(len(row.unique()) <= 15 for row in group)
-    # A group of small weights has a finer step than its row.
-    assert (rounded[:, :GROUP] != 0).float().mean() > 0.5
-    assert (rounded / torch.exp2(exponents) - weight).abs().max() < weight.abs().max() / 13
+def test_the_largest_weight_of_a_row_fits() -> None:
+    weight = torch.tensor([[0.5, -1.0], [0.1, 0.02], [0.0, 0.0]])
+    for largest in (7, 112, 127):
+        steps = weight * torch.exp2(dyadic(weight, largest))
+        assert (steps.abs().amax(1) < largest + 0.5).all()
+        assert (steps.abs().amax(1)[:2] * 2 >= largest + 0.49).all()
 
 
-def test_tables_of_four_bits_are_multiples_of_the_tables_unit() -> None:
+def test_tables_have_larger_steps_than_they_could() -> None:
     torch.manual_seed(2)
     table = torch.randn(256, 6)
-    table[64:128] *= 0.01
-    steps = table_grid(table, 4).round(table) / TABLE_UNIT
-    assert (steps == steps.round()).all()
-    for rows in steps.split(64):
-        assert all(len(column.unique()) <= 15 for column in rows.T)
-    assert (steps[64:128] != 0).float().mean() > 0.5
-    whole = table_grid(table, 8).round(table)
+    whole = TABLE_GRID.round(table)
     assert (whole - table).abs().max() <= TABLE_STEP * TABLE_UNIT / 2
     assert (whole / (TABLE_STEP * TABLE_UNIT) % 1 == 0).all()
+    assert (TABLE_GRID.round(100 * table).abs() <= 32767 * TABLE_UNIT).all()
 
 
 def test_weights_differ_from_others_by_larger_steps() -> None:
     torch.manual_seed(3)
     weight = torch.randn(4, 64, requires_grad=True)
-    grid = weight_grid(weight.detach(), dyadic(weight.detach()), 8)
+    grid = product_grid(dyadic(weight.detach()))
     origin = grid.round(weight.detach() + 0.1 * torch.randn(4, 64))
     rounded = grid.round_from(origin, weight)
     steps = rounded.detach() / grid.unit
@@ -78,7 +63,7 @@ def test_weights_differ_from_others_by_larger_steps() -> None:
 
 def test_gradients_pass_as_they_are() -> None:
     weight = torch.randn(4, 64, requires_grad=True)
-    grid = weight_grid(weight.detach(), dyadic(weight.detach(), 4), 4)
+    grid = product_grid(dyadic(weight.detach()))
     grid.round(weight).sum().backward()
     assert weight.grad is not None
     assert (weight.grad == 1).all()

@@ -9,7 +9,7 @@ from lmarc.codec import vectors
 from lmarc.model.neural import multiply_adds
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.loop import Settings
-from lmarc.train.pruning import keep, prune, saliencies
+from lmarc.train.pruning import prune, saliencies
 
 SETTINGS = Settings(rows=2, steps=64)
 TEXTS = {"prose": vectors.prose("pruned", 40_000)}
@@ -66,8 +66,3 @@ def test_the_network_is_as_small_as_was_asked() -> None:
     for share in (0.1, 0.5):
         small = prune(net, share, vectors.small_model(), TEXTS, SETTINGS).shape
         assert multiply_adds(small.first, small.second) <= (1 - share) * multiply_adds(48, 32)
-
-
-def test_what_is_kept_has_its_bits() -> None:
-    units = torch.arange(16)
-    assert keep(ByteNetwork(SHAPE, 4), units, units).bits == 4
