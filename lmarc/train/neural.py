@@ -225,12 +225,12 @@ def train_neural(
         report=report,
         prepared=prepared,
     )
-    done("trained")
+    done("trained" if settings.bits == 8 else "trained, now rounding to four bits")
     net = net.cpu()
     if settings.bits == 4:
         seen = {name: text for name, text in texts.items() if name not in others}
         round_to_four_bits(net, sense(net, source, seen, settings))
-        done("rounded to four bits")
+        done("rounded")
     model = export(net, base)
     if differs is not None:
         model = snapped(model, differs.model, ADAPTER_SHIFT)

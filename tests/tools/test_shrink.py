@@ -35,7 +35,7 @@ def test_every_way_has_a_row(
     monkeypatch.setattr(shrink, "HELD_OUT", 8000)
     monkeypatch.setattr(shrink, "JOIN_TEXT", 8000)
     monkeypatch.setattr(shrink, "TIMED", 4096)
-    monkeypatch.setattr(rounding, "BATCHES", 4)
+    monkeypatch.setattr(rounding, "TEXT", 32 << 10)
     text = tmp_path / "text"
     text.mkdir()
     for number in range(100):

@@ -20,6 +20,7 @@ from lmarc.train.rounding import Sensed, round_to_four_bits, sense
 
 SETTINGS = Settings(rows=4, steps=128)
 TEXTS = {"prose": vectors.prose("rounded", 60_000)}
+BATCH = SETTINGS.rows * SETTINGS.steps  # bytes
 SOURCE = ByteSource(vectors.small_model())
 
 both_depths = pytest.mark.parametrize("layers", [2, 4])
@@ -60,7 +61,7 @@ def rounded(layers: int) -> tuple[ByteNetwork, Sensed]:
     """Return that network with four bits, and what told which weights matter."""
     net = network(layers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounding, "BATCHES", 12)
+        patch.setattr(rounding, "TEXT", 12 * BATCH)
         found = sense(net, SOURCE, TEXTS, SETTINGS)
     round_to_four_bits(net, found)
     return net, found
@@ -117,7 +118,7 @@ def test_the_file_has_half_the_size_at_most_and_says_nearly_the_same(layers: int
 
 
 def test_what_is_sensed_is_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounding, "BATCHES", 2)
+    monkeypatch.setattr(rounding, "TEXT", 2 * BATCH)
     net = network(4)
     found = sense(net, SOURCE, TEXTS, SETTINGS)
     hidden = net.initial(SETTINGS.rows)
@@ -133,7 +134,9 @@ def test_what_is_sensed_is_what_happens(monkeypatch: pytest.MonkeyPatch) -> None
             last.append(before[:, :, 0].flatten())
     inputs = torch.cat(seen)
     torch.testing.assert_close(found.moments["first"], inputs.T @ inputs / len(inputs))
-    torch.testing.assert_close(found.gradients["high"], torch.cat(squares).mean(0))
+    means = torch.cat(squares).mean(0)
+    expected = means.sqrt() * means.mean() / means.sqrt().mean()
+    torch.testing.assert_close(found.gradients["high"], expected)
     counts = torch.bincount(torch.cat(last), minlength=256)
     torch.testing.assert_close(found.last, counts / counts.sum())
     assert found.gradients.keys() == {
