@@ -228,8 +228,7 @@ def train_neural(
     done("trained" if settings.bits == 8 else "trained, now rounding to four bits")
     net = net.cpu()
     if settings.bits == 4:
-        seen = {name: text for name, text in texts.items() if name not in others}
-        round_to_four_bits(net, sense(net, source, seen, settings))
+        round_to_four_bits(net, sense(net, source, texts, settings, others))
         done("rounded")
     model = export(net, base)
     if differs is not None:

@@ -24,13 +24,13 @@ from typing import Final, NamedTuple
 import torch
 
 from lmarc.train.byte_network import ByteNetwork
-from lmarc.train.feed import ByteSource, Feed
+from lmarc.train.feed import Feed, Source
 from lmarc.train.grid import TABLE_GRID, dyadic
 from lmarc.train.loop import Settings
 
 __all__ = ["Sensed", "round_to_four_bits", "sense"]
 
-TEXT: Final = 1 << 20  # bytes over which a network is seen
+TEXT: Final = 1 << 20  # bytes over which a network is seen at most
 LARGEST: Final = 7  # multiple of a unit
 GROUP: Final = 2  # neighbours in a row, or bytes of a table, that share a power of two
 POWERS: Final = 5  # of two that a unit can be of the row's
@@ -97,18 +97,32 @@ class Sensed:
 
 
 def sense(
-    net: ByteNetwork, source: ByteSource, texts: Mapping[str, bytes], settings: Settings
+    net: ByteNetwork,
+    source: Source,
+    texts: Mapping[str, bytes],
+    settings: Settings,
+    others: Mapping[str, Source] | None = None,
 ) -> Sensed:
     """Return what a network, on the processor, does over some of the text that it is trained on.
 
-    `source`, `texts` and `settings` are those of `loop.train_network`.
+    What is given is what `loop.train_network` gets.
     """
     found = Sensed()
     hidden = net.initial(settings.rows)
+    size = min(TEXT, sum(map(len, texts.values())))
     ignored, net.tap = net.tap, found.tap
     with ThreadPoolExecutor(1, "feed") as executor:
-        feed = Feed(executor, source, texts, settings.rows, settings.steps, seed=settings.seed)
-        for batch in islice(feed, max(1, TEXT // (settings.rows * settings.steps))):
+        feed = Feed(
+            executor,
+            source,
+            texts,
+            settings.rows,
+            settings.steps,
+            seed=settings.seed,
+            weights=settings.weights,
+            others=others,
+        )
+        for batch in islice(feed, max(1, size // (settings.rows * settings.steps))):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             costs, hidden = net.cost(before, text, freqs, hidden.fresh(fresh))
             costs.sum().backward()

@@ -77,7 +77,7 @@ def test_a_deep_network_learns_over_a_blend_and_from_another_fold(
     options = ["--ngram", str(model_file), "--units", "32x16", "--layers", "3", "--over"]
     command = ["train", "neural", str(little), *QUICK, *options, str(contexts), "-o", str(net)]
     fold = ["--fold", str(texts), str(model_file), "--weight", "texts, fold 1=0.01"]
-    assert main([*command, *fold]) == 0
+    assert main([*command, *fold, "--bits", "4"]) == 0
     bits = json.loads(capsys.readouterr().out)["bits_per_byte"]
     assert 0 < bits < 8
     assert main([*blend, str(net), "-o", str(out)]) == 0
