@@ -201,7 +201,8 @@ def test_kinds_are_told_apart() -> None:
 
 
 def test_a_scheduler_that_is_not_there_is_named() -> None:
-    import dask
+    # All of it: what is set while Dask has no defaults for its cluster takes them along afterwards.
+    import dask.distributed
 
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
