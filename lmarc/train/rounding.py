@@ -72,25 +72,29 @@ class Sensed:
     last: torch.Tensor = field(default_factory=lambda: torch.zeros(256))
     second_last: torch.Tensor = field(default_factory=lambda: torch.zeros(256))
     count: int = 0
+    _waiting: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def tap(self, name: str, inputs: torch.Tensor, sums: torch.Tensor) -> None:
-        """Take in what enters some sums; their gradient comes later."""
-        flat = inputs.detach().reshape(-1, inputs.shape[2])
-        self.moments[name] = self.moments.get(name, 0) + flat.T @ flat
+        """Take in what enters some sums, and keep these for their gradient."""
+        self._waiting[name] = sums
+        if name != "high":  # the same as what enters low
+            flat = inputs.detach().reshape(-1, inputs.shape[2])
+            self.moments[name] = self.moments.get(name, 0) + flat.T @ flat
 
-        def arrived(gradient: torch.Tensor) -> None:
+    def take(self, costs: torch.Tensor) -> None:
+        """Take in the gradients of what a batch costs by the sums that it had."""
+        found = torch.autograd.grad(costs.sum(), list(self._waiting.values()))
+        for name, gradient in zip(self._waiting, found, strict=True):
             squares = gradient.reshape(-1, gradient.shape[2]).square().sum(0)
             self.gradients[name] = self.gradients.get(name, 0) + squares
-
-        sums.register_hook(arrived)
+        self._waiting.clear()
 
     def finish(self) -> None:
         """Turn sums into means."""
         for name, sums in self.moments.items():
             self.moments[name] = sums / self.count
         for name, sums in self.gradients.items():
-            # Roots, to scale: squares make too much of the outputs that matter most. Of what four
-            # bits cost lmarc-neural-4 that takes off a sixteenth.
+            # Roots, to scale: squares make too much of the outputs that matter most.
             roots, mean = sums.sqrt(), sums.mean() / self.count
             self.gradients[name] = roots * (mean / roots.mean().clamp_min(1e-30))
         self.last, self.second_last = self.last / self.count, self.second_last / self.count
@@ -125,12 +129,11 @@ def sense(
         for batch in islice(feed, max(1, size // (settings.rows * settings.steps))):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             costs, hidden = net.cost(before, text, freqs, hidden.fresh(fresh))
-            costs.sum().backward()
+            found.take(costs)
             found.last += torch.bincount(before[:, :, 0].flatten(), minlength=256)
             found.second_last += torch.bincount(before[:, :, 1].flatten(), minlength=256)
             found.count += text.numel()
     net.tap = ignored
-    net.zero_grad()
     found.finish()
     return found
 
@@ -160,7 +163,7 @@ def round_to_four_bits(net: ByteNetwork, found: Sensed) -> None:
     """
     with torch.no_grad():
         arrays = [*_products(net, found), *_tables(net, found)]
-        kept = sum(_size(_steps(getattr(net, name).weight)) for name in ("see", "high"))
+        kept = sum(_size(_steps(net, name)) for name in ("see", "high"))
         price = _price(arrays, SHARE * (sum(array.whole for array in arrays) + kept) - kept)
         for array in arrays:
             bits = _settled(array, price)
@@ -184,7 +187,7 @@ def _products(net: ByteNetwork, found: Sensed) -> Iterator[_Array]:
             scale = torch.cat([found.gradients[part] for part in parts])[:, None] * unit.square()
             squares = torch.stack([part.diagonal() for part in moments])
             squares = squares.repeat_interleave(len(weight) // len(parts), 0)
-            whole = _size(_steps(weight))
+            whole = _size(_steps(net, name))
             yield _Array(name, weight / unit, scale, squares, POWERS, moments, whole)
 
 
@@ -195,7 +198,7 @@ def _tables(net: ByteNetwork, found: Sensed) -> Iterator[_Array]:
         weight = getattr(net, name).weight.T
         scale = gradients[: len(weight)] * TABLE_GRID.unit**2
         squares = shares.clamp_min(RARE).expand_as(weight)
-        whole = _size(TABLE_GRID.round(weight) / TABLE_GRID.unit)
+        whole = _size(net.weight(name) / TABLE_GRID.unit)
         yield _Array(name, weight / TABLE_GRID.unit, scale, squares, TABLE_POWERS, [], whole)
 
 
@@ -204,9 +207,9 @@ def _fine_exponents(weight: torch.Tensor) -> torch.Tensor:
     return dyadic(weight, LARGEST << POWERS - 1)
 
 
-def _steps(weight: torch.Tensor) -> torch.Tensor:
+def _steps(net: ByteNetwork, name: str) -> torch.Tensor:
     """Return the integers of a product with eight bits."""
-    return torch.floor(weight * torch.exp2(dyadic(weight)) + 0.5)
+    return net.weight(name) * torch.exp2(net.weight_exponents(name))
 
 
 def _price(arrays: list[_Array], room: float) -> float:
