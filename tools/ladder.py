@@ -6,7 +6,8 @@ Every network learns in the loop of the n-gram mixture that comes with lmarc (wi
 blend over it), from the same start of the same text. `AxBxL` has L layers, `AxB` two. The table has
 bits per byte over the last quarter of that text as it was learnt, each byte before it was learnt
 from, against those of the mixture alone; multiply-adds a byte; and what coding takes of a core.
-`gru:N` is a GRU of N units in floats, for comparison: no codec runs it.
+`gru:N` is a GRU of N units in floats, and `transformer:WxHxLxFxN` a Transformer of a width, heads,
+layers, hidden units and window, for comparison: no codec runs them.
 """
 
 import argparse
@@ -24,12 +25,15 @@ from lmarc.codec.neural import compress_with
 from lmarc.model import registry
 from lmarc.model.ngram import NgramModel
 from lmarc.train import loop
-from lmarc.train.byte_network import LN2, ByteNetwork, Shape
+from lmarc.train.beneath import blend_model
+from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.byte_transformer import ByteTransformer
+from lmarc.train.correction import LN2
 from lmarc.train.data import documents, gather
 from lmarc.train.export import export
 from lmarc.train.feed import ByteSource
 from lmarc.train.loop import LOG, Settings, train_network
-from lmarc.train.neural import blend_model
+from lmarc.train.transformer import TransformerShape
 
 SHAPES = "64x32,128x64,192x128,256x160,384x256,gru:64,gru:128"
 HEAD = (
@@ -69,6 +73,7 @@ class GruNetwork(nn.Module):
         """Return the state at a chunk's beginning."""
         return GruHidden(torch.zeros(rows, self.high.in_features))
 
+    @property
     def multiply_adds(self) -> int:
         """Products that a byte takes."""
         size: int = self.high.in_features
@@ -99,13 +104,23 @@ class GruNetwork(nn.Module):
         return nats.view(*nibbles.shape).sum(2) / LN2, GruHidden(state.detach())
 
 
+def network(name: str) -> Any:
+    """Return a network as `--shapes` names it."""
+    kind, _, sizes = name.rpartition(":")
+    numbers = map(int, sizes.split("x"))
+    if kind == "gru":
+        return GruNetwork(*numbers)
+    if kind == "transformer":
+        return ByteTransformer(TransformerShape(*numbers))
+    return ByteNetwork(Shape(*numbers))
+
+
 def measure(
     name: str, source: ByteSource, base: NgramModel, texts: dict[str, bytes], args: Any
 ) -> list[str]:
     """Train one network; return its row."""
     torch.manual_seed(1)
-    gru = name.startswith("gru:")
-    net: Any = GruNetwork(int(name[4:])) if gru else ByteNetwork(Shape(*map(int, name.split("x"))))
+    net = network(name)
     settings = Settings(
         minutes=1e9, text=args.text, rate=args.rate, rows=args.rows, device=args.device
     )
@@ -118,8 +133,8 @@ def measure(
     alone = sum(line["mixture"] for line in last) / len(last)
     together = sum(line["network"] for line in last) / len(last)
     products, speed = "", ""
-    if gru:
-        products = f"{net.multiply_adds():,}"
+    if not isinstance(net, ByteNetwork):
+        products = f"{net.multiply_adds:,}"
     else:
         model = export(kept.cpu(), base)
         products = f"{model.multiply_adds:,}"

@@ -34,12 +34,13 @@ from lmarc.cli import options as units
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel, multiply_adds
 from lmarc.train import loop
-from lmarc.train.byte_network import ByteNetwork, Hidden, Shape, bits_of
+from lmarc.train.beneath import initial_model
+from lmarc.train.byte_network import ByteNetwork, Hidden, Shape
+from lmarc.train.correction import bits_of
 from lmarc.train.data import documents, gather
 from lmarc.train.export import restore
 from lmarc.train.feed import CHUNK, ByteSource
 from lmarc.train.loop import CHECKPOINT, Settings, train_network
-from lmarc.train.neural import initial_model
 from lmarc.train.transformer import Past, Transformer, TransformerShape, int8_weights
 
 Array = npt.NDArray[Any]

@@ -1,12 +1,14 @@
 """Make the network that comes with lmarc smaller, in several ways, and say what each costs.
 
     python tools/shrink.py CORPUS... [--minutes 4] [--only NAME,...] [--work DIR]
+        [--fold TEXT MODEL]...
 
 Every row is trained for as long, on the same text, on one thread, but for what is only rounded to
 four bits: networks without their least important units, and students of the shipped network beside
-the same students alone. The table has bits per byte of text that was held out, as it is coded; the
-share of what the shipped network takes; multiply-adds a byte; bytes of the file; and processor time
-of coding a byte.
+the same students alone. With `--fold`, which takes what tools/make_fold.py makes, they learn from
+its text and from no other: text that the shipped network need not have seen. The table has bits per
+byte of text that was held out, as it is coded; the share of what the shipped network takes;
+multiply-adds a byte; bytes of the file; and processor time of coding a byte.
 """
 
 import argparse
@@ -22,9 +24,11 @@ from lmarc.cli import options as units
 from lmarc.codec.neural import compress_with
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel, multiply_adds
+from lmarc.train.beneath import Fold, base_model, initial_model, read_folds
 from lmarc.train.data import Corpus, documents, gather
+from lmarc.train.export import restore
 from lmarc.train.loop import Settings
-from lmarc.train.neural import base_model, held_out_bits, initial_model, train_neural
+from lmarc.train.neural import held_out_bits, train_neural
 
 HEAD = (
     "network", "minutes", "MB of text", "bits a byte", "share", "multiply-adds a byte", "file",
@@ -52,6 +56,7 @@ WAYS = {
     "4-bits": Way({"bits": 4}, trains=False),
     "pruned-25": Way({"prune": 0.25}),
     "pruned-25-taught": Way({"prune": 0.25, "soft": 0.95}, taught=True),
+    "pruned-25-alone": Way({"first": 304, "second": 224, "layers": 4}, begins=False),
     "pruned-50": Way({"prune": 0.5}),
     "pruned-25-4-bits": Way({"prune": 0.25, "bits": 4}),
     "student-alone": Way(STUDENT, begins=False),
@@ -61,7 +66,9 @@ WAYS = {
 }
 
 
-def measure(name: str, corpus: Corpus, minutes: float, work: Path) -> list[str]:
+def measure(
+    name: str, corpus: Corpus, minutes: float, work: Path, folds: Sequence[Fold]
+) -> list[str]:
     """Make one network; return its row, without the share."""
     way = WAYS[name]
     base, inside = base_model(None)
@@ -79,7 +86,8 @@ def measure(name: str, corpus: Corpus, minutes: float, work: Path) -> list[str]:
     if "to" in given:
         most = multiply_adds(*given.pop("to").values())
         given["prune"] = 1 - most / shipped.multiply_adds
-    settings = Settings(minutes=minutes if way.trains else 0.0, **given)
+    weights = dict.fromkeys(corpus.part("mixture"), 0.0) if folds else {}
+    settings = Settings(minutes=minutes if way.trains else 0.0, weights=weights, **given)
     data = registry.find_bytes(registry.shipped("neural"))
     seen = 0
     if way.settings or way.trains:
@@ -91,7 +99,8 @@ def measure(name: str, corpus: Corpus, minutes: float, work: Path) -> list[str]:
             folder,
             join_text=JOIN_TEXT,
             init=shipped if way.begins else None,
-            teacher=shipped if way.taught else None,
+            teacher=restore(shipped) if way.taught else None,
+            folds=folds,
         )
         state = torch.load(folder / "checkpoint.pt", weights_only=True)
         seen = int(state["step"]) * settings.rows * settings.steps
@@ -117,15 +126,17 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("paths", nargs="+", metavar="CORPUS")
     parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--fold", nargs=2, action="append", default=[])
     parser.add_argument("--only", default=",".join(WAYS))
     parser.add_argument("--max-text", type=units.size, default=400_000_000)
     parser.add_argument("--work", type=Path, default=Path("shrink.work"))
     options = parser.parse_args(given)
     torch.set_num_threads(1)
     corpus = gather(documents(options.paths), options.max_text)
+    folds = read_folds(options.fold, "text", "text", 1 << 40)
     rows, first = [], 0.0
     for name in options.only.split(","):
-        row = measure(name, corpus, options.minutes, options.work)
+        row = measure(name, corpus, options.minutes, options.work, folds)
         first = first or float(row[3])
         rows.append([*row[:4], f"{float(row[3]) / first:.4f}", *row[4:]])
         print(json.dumps(dict(zip(HEAD, rows[-1], strict=True))), flush=True)

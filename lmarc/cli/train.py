@@ -12,6 +12,7 @@ __all__ = ["KINDS", "add_arguments", "run"]
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "ngram": ("lmarc.cli.train_ngram", "train an n-gram model, for the codec `ngram`"),
     "neural": ("lmarc.cli.train_neural", "train a network, for the codec `neural`"),
+    "teacher": ("lmarc.cli.train_teacher", "train a Transformer, for `train neural --teacher`"),
     "vocab": ("lmarc.cli.train_vocab", "make a vocabulary, for `train subword`"),
     "subword": ("lmarc.cli.train_subword", "train a model of tokens, for the codec `subword`"),
     "multiscale": ("lmarc.cli.train_multiscale", "train a blend, for the codec `multiscale`"),

@@ -103,8 +103,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher",
         metavar="MODEL",
-        help="learn the distributions of this neural model too; 'shipped' for the one that comes "
-        "with lmarc",
+        help="learn the distributions of this neural model too, or of what 'lmarc train teacher' "
+        "has written; 'shipped' for the model that comes with lmarc",
     )
     parser.add_argument(
         "--soft",
@@ -179,16 +179,16 @@ def run(arguments: argparse.Namespace) -> int:
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
         try:
-            from lmarc.train.curves import require_matplotlib
-            from lmarc.train.neural import (
-                Fold,
+            from lmarc.train.beneath import (
                 adapter_base,
                 base_model,
                 blend_model,
-                held_out_bits,
                 initial_model,
-                train_neural,
+                read_folds,
             )
+            from lmarc.train.curves import require_matplotlib
+            from lmarc.train.neural import held_out_bits, train_neural
+            from lmarc.train.teacher import find_teacher
 
             if arguments.curve is not None:
                 require_matplotlib()
@@ -208,13 +208,7 @@ def run(arguments: argparse.Namespace) -> int:
         init = initial_model(arguments.init, base)
         differs = adapter_base(arguments.init) if arguments.adapter else None
         first, second = arguments.units or (init.units if init is not None else DEFAULT_UNITS)
-        folds = [
-            Fold(
-                gather(documents([path], arguments.column, arguments.field), arguments.max_text),
-                base_model(model)[0],
-            )
-            for path, model in arguments.fold
-        ]
+        folds = read_folds(arguments.fold, arguments.column, arguments.field, arguments.max_text)
         settings = Settings(
             first=first,
             second=second,
@@ -253,7 +247,7 @@ def run(arguments: argparse.Namespace) -> int:
             join_text=_JOIN_TEXT,
             every_part=arguments.all,
             init=init,
-            teacher=initial_model(arguments.teacher, base),
+            teacher=find_teacher(arguments.teacher, base),
             differs=differs,
             blend=blend_model(arguments.over, base),
             folds=folds,

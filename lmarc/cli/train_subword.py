@@ -12,7 +12,7 @@ from lmarc.cli import options, trained
 from lmarc.cli.render import Steps, size
 from lmarc.cli.train_neural import weight
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "run", "shape"]
 
 _STEPS: Final = 5  # reading, mixture, training, joining, measuring
 _JOIN_TEXT: Final = 1_000_000  # bytes
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shape",
-        type=_shape,
+        type=shape,
         default=(96, 3, 2, 192, 128),
         metavar="WxHxLxFxN",
         help="the Transformer's width, heads, layers, hidden units and window in tokens "
@@ -163,7 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shape(text: str) -> tuple[int, int, int, int, int]:
+def shape(text: str) -> tuple[int, int, int, int, int]:
+    """Return the sizes of a Transformer of an option of the form 96x3x2x192x128."""
     try:
         width, heads, layers, hidden, window = map(int, text.split("x"))
     except ValueError:

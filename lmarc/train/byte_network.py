@@ -17,14 +17,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from lmarc.train.correction import Corrector
 from lmarc.train.entering import entering
 from lmarc.train.grid import TABLE_GRID, Grid, dyadic, product_grid
 from lmarc.train.products import product
 from lmarc.train.scan import gated_layer
 
-__all__ = ["ByteNetwork", "Hidden", "Shape", "bits_of"]
-
-LN2 = 0.6931471805599453
+__all__ = ["ByteNetwork", "Hidden", "Shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Hidden(NamedTuple):
         return Hidden(*(part.masked_fill(rows[:, None], 0) for part in self))
 
 
-class ByteNetwork(nn.Module):
+class ByteNetwork(Corrector[Hidden]):
     """Layers of gated linear recurrences over bytes (B rows, T steps).
 
     Parameters
@@ -131,25 +130,13 @@ class ByteNetwork(nn.Module):
         hidden: Hidden,
         condition: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, Hidden]:
-        """Return corrections of both nibbles' log2-probabilities.
+        """Return corrections, as `Corrector.forward` does.
 
         Parameters
         ----------
-        before : int64, (B, T, 2)
-            The byte before and the one before that.
-        text : int64, (B, T)
-        freqs : float32, (B, T, 2 or 4, 16)
-            Of both nibbles, of 65536: the mixture's, which the network sees; behind them, where
-            there are four, those that are to be corrected in their place.
-        hidden : Hidden
         condition : callable, optional
             From what leaves the first layer, (B, T, first), to what is added to all that enters
             the second, (B, T, 3 second).
-
-        Returns
-        -------
-        high, low : float32, (B, T, 16)
-        hidden : Hidden
         """
         shape = self.shape
         q = torch.floor(freqs[:, :, :2] / 512) / 128  # (B, T, 2, 16)
@@ -260,37 +247,6 @@ class ByteNetwork(nn.Module):
             return TABLE_GRID
         return product_grid(self.weight_exponents(name))
 
-    def cost(
-        self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
-    ) -> tuple[torch.Tensor, Hidden]:
-        """Return bits of each byte, float32 (B, T), and the state."""
-        logits, hidden = self.logits(before, text, freqs, hidden)
-        return bits_of(logits, text), hidden
-
-    def logits(
-        self, before: torch.Tensor, text: torch.Tensor, freqs: torch.Tensor, hidden: Hidden
-    ) -> tuple[torch.Tensor, Hidden]:
-        """Return both nibbles' log2-probabilities but for a sum, (B, T, 2, 16), and the state."""
-        high, low, hidden = self(before, text, freqs, hidden)
-        return torch.stack([high, low], 2) + torch.log2(freqs[:, :, -2:]), hidden
-
-    def measures(
-        self, text: torch.Tensor, freqs: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return bytes and bits of each byte by the freqs that are corrected: (B, T)."""
-        nibbles = torch.stack([text >> 4, text & 15], 2)[..., None]
-        corrected = freqs[:, :, -2:].gather(3, nibbles)
-        return torch.ones_like(text), 32 - torch.log2(corrected).sum((2, 3))
-
 
 def _ignore(name: str, inputs: torch.Tensor, sums: torch.Tensor) -> None:
     """Tap nothing."""
-
-
-def bits_of(logits: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-    """Return what each byte of `text`, (B, T), costs in bits: float32, (B, T)."""
-    nibbles = torch.stack([text >> 4, text & 15], 2)
-    nats = nn.functional.cross_entropy(
-        (logits * LN2).flatten(0, 2), nibbles.flatten(), reduction="none"
-    )
-    return nats.view(*nibbles.shape).sum(2) / LN2

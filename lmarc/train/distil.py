@@ -7,11 +7,11 @@ text and the same mixture, so it is never wrong about what the mixture knows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lmarc.train.byte_network import LN2, ByteNetwork
+from lmarc.train.correction import LN2, Corrector
 
 if TYPE_CHECKING:
     from lmarc.train.loop import Course
@@ -35,7 +35,7 @@ def soft_cost(logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
 class Teacher:
     """A network that has learnt, and where it is in each row's text."""
 
-    def __init__(self, net: ByteNetwork, settings: Course) -> None:
+    def __init__(self, net: Corrector[Any], settings: Course) -> None:
         self.net = net.to(settings.device).requires_grad_(False)
         self.soft = settings.soft
         self.hidden = net.initial(settings.rows)

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from lmarc.errors import ModelError
-from lmarc.train.byte_network import ByteNetwork, Hidden, bits_of
+from lmarc.train.correction import Corrector, bits_of
 from lmarc.train.distil import Teacher
 from lmarc.train.feed import Batch, Feed, Source
 from lmarc.train.resident import Resident, memory
@@ -103,7 +103,7 @@ def train_network(
     folder: Path,
     *,
     resume: bool = False,
-    teacher: ByteNetwork | None = None,
+    teacher: Corrector[Any] | None = None,
     others: Mapping[str, Source] | None = None,
     report: Callable[[dict[str, Any]], object] = lambda line: None,
     prepared: Callable[[int, int], object] = lambda done, total: None,
@@ -123,7 +123,7 @@ def train_network(
         Where checkpoint and log are kept.
     resume : bool
         Whether to go on from the checkpoint there.
-    teacher : ByteNetwork, optional
+    teacher : Corrector, optional
         A network over the same mixture whose distributions this one learns too.
     others : mapping of str to Source
         For domains whose text the mixture of `source` has seen: a mixture that has not.
@@ -309,7 +309,7 @@ class _State:
         self.optimiser.load_state_dict(state["optimiser"])
         self.hidden = type(self.hidden)(*state["hidden"])
         if self.teacher is not None:
-            self.teacher.hidden = Hidden(*state["teacher"])
+            self.teacher.hidden = type(self.teacher.hidden)(*state["teacher"])
         self.step = int(state["step"])
         self._bytes.fill_(int(state["bytes"]))
         self.minutes = float(state["minutes"])

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 
 from lmarc.codec.neural import model_steps as joint_steps
 from lmarc.codec.ngram import choose_profile, model_steps
-from lmarc.errors import ModelError
 from lmarc.kernels import ngram
-from lmarc.model import adapter, file, registry
+from lmarc.model import adapter, registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.train.beneath import AdapterBase, Fold, texts_of, with_folds
 from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.correction import Corrector
 from lmarc.train.data import Corpus
 from lmarc.train.export import (
     exponents_of,
@@ -29,108 +29,17 @@ from lmarc.train.export import (
     snapped,
     train_join,
 )
-from lmarc.train.feed import ByteSource, Source
+from lmarc.train.feed import ByteSource
 from lmarc.train.grid import DIFFERENCE, TABLE_STEP
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
 from lmarc.train.pruning import prune
 from lmarc.train.rounding import round_to_four_bits, sense
 
-__all__ = [
-    "AdapterBase", "Fold", "adapter_base", "base_model", "blend_model", "held_out_bits",
-    "initial_model", "train_neural",
-]  # fmt: skip
+__all__ = ["held_out_bits", "train_neural"]
 
-MIN_TEXT: Final = 64 << 10  # bytes to train on
 # Of the tables' steps: finer ones make adapters larger and no better.
 ADAPTER_SHIFT: Final = (DIFFERENCE * TABLE_STEP).bit_length() - 1
-
-
-class Fold(NamedTuple):
-    """Text that the n-gram model has seen, and another n-gram model that has not."""
-
-    corpus: Corpus
-    model: NgramModel
-
-
-class AdapterBase(NamedTuple):
-    """The network that an adapter changes."""
-
-    model: NeuralModel
-    sha256: bytes  # of its file
-    ngram: bytes  # SHA-256 of the n-gram model that it corrects
-
-
-def base_model(path: str | None) -> tuple[NgramModel, bytes]:
-    """Return an n-gram model, and what a neural model that corrects it holds in its section ngram.
-
-    That is the file at `path`, or the digest of the shipped model.
-    """
-    if path is None:
-        digest = registry.shipped("ngram")
-        return registry.ngram_model(digest), digest
-    data = Path(path).read_bytes()
-    return NgramModel.parse(data), data
-
-
-def initial_model(path: str | None, base: NgramModel) -> NeuralModel | None:
-    """Return the neural model at `path`, 'shipped' for that one, on top of `base`; or None."""
-    if path is None:
-        return None
-    if path == "shipped":
-        return NeuralModel(registry.neural_model(registry.shipped("neural")).arrays, base)
-    return NeuralModel.parse(registry.neural_sections(Path(path).read_bytes()), base)
-
-
-def blend_model(path: str | None, base: NgramModel) -> MultiscaleModel | None:
-    """Return the blend at `path`, 'contexts' for the one that ships, on top of `base`; or None.
-
-    Raises
-    ------
-    ModelError
-        When it has a network of its own, or is for other profiles.
-    """
-    if path is None:
-        return None
-    if path == "contexts" and not Path(path).exists():
-        found = registry.multiscale_model(registry.shipped("contexts"))
-    else:
-        data = Path(path).read_bytes()
-        found = registry.multiscale_model(hashlib.sha256(data).digest(), data)
-    if found.neural is not None:
-        raise ModelError(f"{path} blends a network, expected a multi-scale model without one")
-    return blend_over(found, base)
-
-
-def blend_over(blend: MultiscaleModel, base: NgramModel) -> MultiscaleModel:
-    """Return a blend without a network on top of another n-gram model of as many profiles."""
-    if blend.ngram.profile_count != base.profile_count:
-        raise ModelError(
-            f"the blend is for {blend.ngram.profile_count} profiles, the n-gram model has "
-            f"{base.profile_count}"
-        )
-    return MultiscaleModel(blend.arrays, base, blend.lanes)
-
-
-def adapter_base(path: str) -> AdapterBase:
-    """Return what an adapter of the model at `path`, or of the shipped one, begins from.
-
-    For an adapter that is the model below it: its own adapter takes its place.
-
-    Raises
-    ------
-    ModelError
-        When that model is not found by its SHA-256, as every reader of the adapter must find it.
-    """
-    data = b"" if path == "shipped" else Path(path).read_bytes()
-    if not data:
-        sha256 = registry.shipped("neural")
-    elif file.kind_of(data) == file.KIND_ADAPTER:
-        sha256 = file.unpack(data, file.KIND_ADAPTER)["base"]
-    else:
-        sha256 = hashlib.sha256(data).digest()
-    sections = file.unpack(registry.find_bytes(sha256), file.KIND_NEURAL)
-    return AdapterBase(registry.neural_model(sha256), sha256, base_of(sections)[0])
 
 
 def train_neural(
@@ -144,7 +53,7 @@ def train_neural(
     join_text: int,
     every_part: bool = False,
     init: NeuralModel | None = None,
-    teacher: NeuralModel | None = None,
+    teacher: Corrector[Any] | None = None,
     differs: AdapterBase | None = None,
     blend: MultiscaleModel | None = None,
     folds: Sequence[Fold] = (),
@@ -172,8 +81,8 @@ def train_neural(
         trained on the same text has seen it, and would teach the network to trust it too much.
     init : NeuralModel, optional
         A network to begin with, instead of chance; it grows to the units of `settings`.
-    teacher : NeuralModel, optional
-        A network over `base` whose distributions are learnt too.
+    teacher : Corrector, optional
+        A network over the same mixture whose distributions are learnt too.
     differs : AdapterBase, optional
         Make an adapter of it; `init` has its units.
     blend : MultiscaleModel, optional
@@ -191,28 +100,18 @@ def train_neural(
     ModelError
         When there is too little text, nothing to resume from, or `init` is too large.
     """
-    texts = _texts(corpus, every_part)
-    others: dict[str, Source] = {}
-    for number, fold in enumerate(folds, 1):
-        source = ByteSource(fold.model, None if blend is None else blend_over(blend, fold.model))
-        for domain, text in _texts(fold.corpus, True).items():
-            name = f"{domain}, fold {number}"
-            texts[name], others[name] = text, source
-    total = sum(map(len, texts.values()))
-    if total < MIN_TEXT:
-        raise ModelError(
-            f"training text for the network is {total} bytes, expected {MIN_TEXT} or more"
-        )
+    unseen = texts_of(corpus, every_part)
+    texts, others = with_folds(unseen, folds, blend)
     torch.manual_seed(settings.seed)
     shape = Shape(settings.first, settings.second, settings.layers)
     net = ByteNetwork(shape) if init is None else restore(init, shape)
+    source = ByteSource(base, blend)
     if settings.prune:
-        net = prune(net, settings.prune, base, texts, settings)
+        net = prune(net, settings.prune, source, texts, settings, others)
         done(f"pruned to {net.shape.first}x{net.shape.second} units")
     if differs is not None:
         net.exponents = exponents_of(differs.model)
         net.origins = origins_of(differs.model)
-    source = ByteSource(base, blend)
     net = train_network(
         net,
         source,
@@ -220,7 +119,7 @@ def train_neural(
         settings,
         folder,
         resume=resume,
-        teacher=None if teacher is None else restore(teacher),
+        teacher=teacher,
         others=others,
         report=report,
         prepared=prepared,
@@ -233,13 +132,14 @@ def train_neural(
     model = export(net, base)
     if differs is not None:
         model = snapped(model, differs.model, ADAPTER_SHIFT)
-    pieces = mixture_pieces(texts, join_text)
+    # Of the folds the mixture knows too much: the network would be trusted too little.
+    pieces = mixture_pieces(unseen or texts, join_text)
     model, _, _ = train_join(model, pieces)
     done(f"joined over {len(pieces)} pieces")
     details = dict(card or {}) | {
         "corpus_sha256": corpus.digest,
         "settings": {name: value for name, value in asdict(settings).items() if name != "device"},
-        "training_text": total,
+        "training_text": sum(map(len, texts.values())),
     }
     text = json.dumps(details, indent=1, sort_keys=True).encode()
     if differs is None:
@@ -253,15 +153,6 @@ def train_neural(
         ngram=inside if own else b"",
         shift=ADAPTER_SHIFT,
     )
-
-
-def _texts(corpus: Corpus, every_part: bool) -> dict[str, bytes]:
-    """Return the text to learn from, by domain."""
-    texts = corpus.part("mixture")
-    if every_part:
-        for domain, text in corpus.part("tables").items():
-            texts[domain] = texts.get(domain, b"") + text
-    return texts
 
 
 def held_out_bits(

@@ -16,9 +16,8 @@ from typing import Final
 import torch
 
 from lmarc.model.neural import multiply_adds
-from lmarc.model.ngram import NgramModel
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.feed import ByteSource, Feed
+from lmarc.train.feed import Feed, Source
 from lmarc.train.loop import Settings
 
 __all__ = ["keep", "prune", "saliencies"]
@@ -30,9 +29,10 @@ STEP: Final = 16  # units: layers are multiples of it
 def prune(
     net: ByteNetwork,
     share: float,
-    model: NgramModel,
+    source: Source,
     texts: Mapping[str, bytes],
     settings: Settings,
+    others: Mapping[str, Source] | None = None,
 ) -> ByteNetwork:
     """Return a network with `share` of the multiply-adds less, or a little more than that.
 
@@ -41,15 +41,19 @@ def prune(
     net : ByteNetwork
     share : float
         0 to 1, without both.
-    model, texts, settings
+    source, texts, settings, others
         As for `loop.train_network`: what tells which units matter.
     """
-    first, second = saliencies(net, model, texts, settings)
+    first, second = saliencies(net, source, texts, settings, others)
     return keep(net, *_chosen(net.shape, share, first, second))
 
 
 def saliencies(
-    net: ByteNetwork, model: NgramModel, texts: Mapping[str, bytes], settings: Settings
+    net: ByteNetwork,
+    source: Source,
+    texts: Mapping[str, bytes],
+    settings: Settings,
+    others: Mapping[str, Source] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return how much each unit matters, of the first layer and of all others together: float32,
     (units,) each.
@@ -58,8 +62,16 @@ def saliencies(
     totals = torch.zeros(shape.first), torch.zeros(shape.second)
     hidden = net.initial(settings.rows)
     with ThreadPoolExecutor(1, "feed") as executor:
-        source = ByteSource(model)
-        feed = Feed(executor, source, texts, settings.rows, settings.steps, seed=settings.seed)
+        feed = Feed(
+            executor,
+            source,
+            texts,
+            settings.rows,
+            settings.steps,
+            seed=settings.seed,
+            weights=settings.weights,
+            others=others,
+        )
         for batch in islice(feed, BATCHES):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             hidden = hidden.fresh(fresh)

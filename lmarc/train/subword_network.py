@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lmarc.model.vocabulary import LEVELS, Vocabulary
-from lmarc.train.byte_network import LN2
+from lmarc.train.correction import LN2
 from lmarc.train.scan import Round
 from lmarc.train.transformer import Past, Transformer, TransformerShape, int8_weights
 

@@ -24,6 +24,17 @@ def test_no_text_is_on_both_sides() -> None:
     assert counted.texts["mixture"] == fold.texts["mixture"]
 
 
+def test_a_second_fold_begins_behind_the_first() -> None:
+    found = [Document("d", str(n), vectors.prose(f"{n}", 1000 + n)) for n in range(300)]
+    corpus = gather(found, 1 << 30)
+    first, second = (split(corpus, 0.4, after)[0].texts["mixture"]["d"] for after in (0, 0.4))
+    last, counted = split(corpus, 0.4, 0.8)
+    end = last.texts["mixture"]["d"]
+    assert [*first, *second, *end] == corpus.texts["tables"]["d"]
+    assert abs(sum(map(len, second)) - sum(map(len, first))) < 3000
+    assert counted.texts["tables"]["d"] == [*first, *second, *corpus.texts["mixture"]["d"]]
+
+
 def test_the_command_writes_text_and_model(tmp_path: Path) -> None:
     corpus = tmp_path / "texts"
     corpus.mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import torch
 from lmarc.model import registry
 from lmarc.model.neural import NeuralModel
 from lmarc.train import rounding
-from lmarc.train.neural import base_model
+from lmarc.train.beneath import base_model
+from lmarc.train.neural import train_neural
 from tests import tiny
 from tools import shrink
 
@@ -70,3 +71,29 @@ def test_every_way_has_a_row(
     assert found["4-bits"]["file"] < whole["file"] / 2
     assert found["pruned-50"]["multiply-adds a byte"] <= whole["multiply-adds a byte"] / 2
     assert (whole["minutes"], student["minutes"]) == (0, 0.001)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_with_a_fold_no_other_text_is_learnt_from(
+    tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("HELD_OUT", "JOIN_TEXT", "TIMED"):
+        monkeypatch.setattr(shrink, name, 4096)
+    for folder in ("text", "folded"):
+        (tmp_path / folder).mkdir()
+        for number in range(100):
+            (tmp_path / folder / f"{number}.txt").write_bytes(tiny.prose(number, 4000))
+    learnt: list[Mapping[str, float]] = []
+
+    def trained(*given: Any, **options: Any) -> bytes:
+        learnt.append(given[3].weights)
+        assert [fold.corpus.size for fold in options["folds"]] == [400_000]
+        return train_neural(*given, **options)
+
+    monkeypatch.setattr(shrink, "train_neural", trained)
+    options = ["--minutes", "0.001", "--only", "pruned-50", "--work", str(tmp_path / "work")]
+    fold = ["--fold", str(tmp_path / "folded"), str(model_file)]
+    assert shrink.main([str(tmp_path / "text"), *options, *fold]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["network"].startswith("pruned-50")
+    assert learnt == [{"text": 0.0}]

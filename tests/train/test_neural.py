@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,12 @@ import lmarc
 from lmarc.codec import vectors
 from lmarc.errors import ModelError
 from lmarc.model import registry
+from lmarc.model.neural import NeuralModel
+from lmarc.train.beneath import Fold, base_model
 from lmarc.train.data import Document, gather
+from lmarc.train.export import train_join
 from lmarc.train.loop import Settings
-from lmarc.train.neural import base_model, held_out_bits, train_neural
+from lmarc.train.neural import held_out_bits, train_neural
 
 SETTINGS = Settings(first=16, second=16, rows=4, steps=256, minutes=0.1)
 
@@ -33,6 +38,30 @@ def test_text_becomes_a_model_that_an_archive_carries(tmp_path: Path, model_file
     with lmarc.open(tmp_path / "a") as archive:
         assert archive.chunks().column("codec").to_pylist() == [4]
         assert archive.read("text") == vectors.prose("other", 20_000)
+
+
+def test_trust_is_learnt_on_no_text_that_the_mixture_has_seen(
+    tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, inside = base_model(str(model_file))
+    own, seen = (
+        gather([Document("d", "0", vectors.prose(name, 80_000), "mixture")], 1 << 30)
+        for name in ("own", "seen")
+    )
+    asked: list[bytes] = []
+
+    def joined(model: NeuralModel, pieces: Sequence[bytes]) -> object:
+        asked.extend(pieces)
+        return train_join(model, pieces)
+
+    monkeypatch.setattr("lmarc.train.neural.train_join", joined)
+    settings = replace(SETTINGS, minutes=0.0)
+    for folds, text in (([Fold(seen, base)], own), ([], seen)):
+        asked.clear()
+        train_neural(text, base, inside, settings, tmp_path, join_text=50_000, folds=folds)
+        whole = text.part("mixture")["d"]
+        assert asked
+        assert all(piece in whole for piece in asked)
 
 
 def test_too_little_text_is_said(tmp_path: Path, model_file: Path) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from lmarc.codec import vectors
 from lmarc.model.neural import multiply_adds
 from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.feed import ByteSource
 from lmarc.train.loop import Settings
 from lmarc.train.pruning import prune, saliencies
 
 SETTINGS = Settings(rows=2, steps=64)
+SOURCE = ByteSource(vectors.small_model())
 TEXTS = {"prose": vectors.prose("pruned", 40_000)}
 SHAPE = Shape(48, 32)
 IDLE = torch.arange(16) * 2  # of 32 units
@@ -38,7 +43,7 @@ def network(layers: int = 2) -> ByteNetwork:
 @both_depths
 def test_units_that_nothing_listens_to_do_not_matter(layers: int) -> None:
     net = network(layers)
-    first, second = saliencies(net, vectors.small_model(), TEXTS, SETTINGS)
+    first, second = saliencies(net, SOURCE, TEXTS, SETTINGS)
     for found, size in ((first, 48), (second, 32)):
         others = torch.tensor([unit for unit in range(size) if unit not in IDLE])
         assert (found[IDLE] == 0).all()
@@ -50,7 +55,7 @@ def test_units_that_nothing_listens_to_do_not_matter(layers: int) -> None:
 def test_a_pruned_network_predicts_the_same_without_idle_units(layers: int) -> None:
     net = network(layers)
     share = 1 - multiply_adds(32, 16, layers) / multiply_adds(48, 32, layers)
-    small = prune(net, share - 1e-9, vectors.small_model(), TEXTS, SETTINGS)
+    small = prune(net, share - 1e-9, SOURCE, TEXTS, SETTINGS)
     assert small.shape == Shape(32, 16, layers)
     torch.manual_seed(5)
     text, before = torch.randint(0, 256, (2, 30)), torch.randint(0, 256, (2, 30, 2))
@@ -64,5 +69,28 @@ def test_a_pruned_network_predicts_the_same_without_idle_units(layers: int) -> N
 def test_the_network_is_as_small_as_was_asked() -> None:
     net = network()
     for share in (0.1, 0.5):
-        small = prune(net, share, vectors.small_model(), TEXTS, SETTINGS).shape
+        small = prune(net, share, SOURCE, TEXTS, SETTINGS).shape
         assert multiply_adds(small.first, small.second) <= (1 - share) * multiply_adds(48, 32)
+
+
+class Asked(ByteSource):
+    """Remembers what it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(vectors.small_model())
+        self.texts: list[bytes] = []
+
+    def freqs(self, content: bytes) -> Any:
+        self.texts.append(content)
+        return super().freqs(content)
+
+
+def test_each_text_meets_the_mixture_that_has_not_seen_it() -> None:
+    own, other = Asked(), Asked()
+    texts = TEXTS | {"fold": vectors.records("pruned", 40_000), "none": vectors.prose("", 40_000)}
+    settings = replace(SETTINGS, weights={"none": 0.0})
+    saliencies(network(), own, texts, settings, {"fold": other})
+    assert own.texts
+    assert all(text in texts["prose"] for text in own.texts)
+    assert other.texts
+    assert all(text in texts["fold"] for text in other.texts)

@@ -11,7 +11,8 @@ import torch
 
 from lmarc.codec import vectors
 from lmarc.train import rounding
-from lmarc.train.byte_network import LN2, ByteNetwork, Shape
+from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.correction import LN2
 from lmarc.train.export import export, restore
 from lmarc.train.feed import ByteSource, Feed
 from lmarc.train.grid import TABLE_GRID
