@@ -1,14 +1,15 @@
 """Make the network that comes with lmarc smaller, in several ways, and say what each costs.
 
     python tools/shrink.py CORPUS... [--minutes 4] [--only NAME,...] [--work DIR]
-        [--fold TEXT MODEL]...
+        [--fold TEXT MODEL]... [--resume]
 
 Every row is trained for as long, on the same text, on one thread, but for what is only rounded to
 four bits: networks without their least important units, and students of the shipped network beside
 the same students alone. With `--fold`, which takes what tools/make_fold.py makes, they learn from
-its text and from no other: text that the shipped network need not have seen. The table has bits per
-byte of text that was held out, as it is coded; the share of what the shipped network takes;
-multiply-adds a byte; bytes of the file; and processor time of coding a byte.
+its text and from no other: text that the shipped network need not have seen. With `--resume` they
+go on from what --work has of them, up to --minutes in all. The table has bits per byte of text that
+was held out, as it is coded; the share of what the shipped network takes; multiply-adds a byte;
+bytes of the file; and processor time of coding a byte.
 """
 
 import argparse
@@ -67,7 +68,12 @@ WAYS = {
 
 
 def measure(
-    name: str, corpus: Corpus, minutes: float, work: Path, folds: Sequence[Fold]
+    name: str,
+    corpus: Corpus,
+    minutes: float,
+    work: Path,
+    folds: Sequence[Fold],
+    resume: bool = False,
 ) -> list[str]:
     """Make one network; return its row, without the share."""
     way = WAYS[name]
@@ -101,6 +107,7 @@ def measure(
             init=shipped if way.begins else None,
             teacher=restore(shipped) if way.taught else None,
             folds=folds,
+            resume=resume and way.trains,
         )
         state = torch.load(folder / "checkpoint.pt", weights_only=True)
         seen = int(state["step"]) * settings.rows * settings.steps
@@ -127,6 +134,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", metavar="CORPUS")
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--fold", nargs=2, action="append", default=[])
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only", default=",".join(WAYS))
     parser.add_argument("--max-text", type=units.size, default=400_000_000)
     parser.add_argument("--work", type=Path, default=Path("shrink.work"))
@@ -136,7 +144,7 @@ def main(given: Sequence[str] | None = None) -> int:
     folds = read_folds(options.fold, "text", "text", 1 << 40)
     rows, first = [], 0.0
     for name in options.only.split(","):
-        row = measure(name, corpus, options.minutes, options.work, folds)
+        row = measure(name, corpus, options.minutes, options.work, folds, options.resume)
         first = first or float(row[3])
         rows.append([*row[:4], f"{float(row[3]) / first:.4f}", *row[4:]])
         print(json.dumps(dict(zip(HEAD, rows[-1], strict=True))), flush=True)

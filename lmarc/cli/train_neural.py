@@ -247,7 +247,7 @@ def run(arguments: argparse.Namespace) -> int:
             join_text=_JOIN_TEXT,
             every_part=arguments.all,
             init=init,
-            teacher=find_teacher(arguments.teacher, base),
+            teacher=find_teacher(arguments.teacher, base, over=arguments.over is not None),
             differs=differs,
             blend=blend_model(arguments.over, base),
             folds=folds,

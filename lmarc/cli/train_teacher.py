@@ -179,7 +179,7 @@ def run(arguments: argparse.Namespace) -> int:
             report=told,
             prepared=walked,
         )
-        data = pack_teacher(net)
+        data = pack_teacher(net, over=blend is not None)
         trained.write(data, output)
         steps.done("trained")
         steps.begin("looking at text that was held out")

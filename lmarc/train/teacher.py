@@ -96,20 +96,26 @@ def train_teacher(
     return net
 
 
-def pack_teacher(net: ByteTransformer) -> bytes:
-    """Return the file of a teacher."""
+def pack_teacher(net: ByteTransformer, *, over: bool) -> bytes:
+    """Return the file of a teacher, of one that corrects a blend where `over` is true."""
+    found = {
+        "format": FORMAT,
+        "over": over,
+        "shape": asdict(net.shape),
+        "weights": net.state_dict(),
+    }
     file = io.BytesIO()
-    torch.save({"format": FORMAT, "shape": asdict(net.shape), "weights": net.state_dict()}, file)
+    torch.save(found, file)
     return file.getvalue()
 
 
-def parse_teacher(data: bytes, name: str) -> ByteTransformer:
+def parse_teacher(data: bytes, name: str, *, over: bool) -> ByteTransformer:
     """Return the teacher of a file's bytes; `name` is what errors call it.
 
     Raises
     ------
     ModelError
-        For a file that is no such thing.
+        For a file that is no such thing, or corrects something else.
     """
     try:
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -117,26 +123,34 @@ def parse_teacher(data: bytes, name: str) -> ByteTransformer:
             raise ValueError(f"its format is {found['format']!r}, expected {FORMAT!r}")
         net = ByteTransformer(TransformerShape(**found["shape"]))
         net.load_state_dict(found["weights"])
+        other = bool(found["over"]) != over
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as exc:
-        raise ModelError(f"{name} is no teacher that 'lmarc train teacher' wrote: {exc}") from None
+        why = (str(exc).splitlines() or ["it ends early"])[0]  # of PyTorch's paragraphs
+        raise ModelError(f"{name} is no teacher that 'lmarc train teacher' wrote: {why}") from None
+    if other:
+        raise ModelError(
+            f"{name} was trained with{'out' if over else ''} --over, expected a teacher that was "
+            f"trained with{'' if over else 'out'} it, as its student is"
+        )
     return net
 
 
-def find_teacher(name: str | None, base: NgramModel) -> Corrector[Any] | None:
+def find_teacher(name: str | None, base: NgramModel, *, over: bool) -> Corrector[Any] | None:
     """Return the teacher that `name` says: a neural model, 'shipped' for the one that comes with
-    lmarc, or what `lmarc train teacher` has written; or None.
+    lmarc, or what `lmarc train teacher` has written; or None. Where `over` is true, its student
+    corrects a blend.
 
     Raises
     ------
     ModelError, OSError
-        For a file that is neither, or is not there.
+        For a file that is neither, corrects something else, or is not there.
     """
     if name is None:
         return None
     if name != "shipped":
         data = Path(name).read_bytes()
         if data.startswith(ZIP):
-            return parse_teacher(data, name)
+            return parse_teacher(data, name, over=over)
     model = initial_model(name, base)
     assert model is not None
     return restore(model)

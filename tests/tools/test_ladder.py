@@ -43,11 +43,5 @@ def test_every_kind_of_network_has_a_row(
 def test_a_network_is_what_its_name_says() -> None:
     assert ladder.network("32x16x4").shape.layers == 4
     assert ladder.network("gru:32").multiply_adds == 3 * 32 * (16 + 32) + 2 * 16 * 32 + 256
-    shape = ladder.network("transformer:32x2x1x48x64").shape
-    assert (shape.width, shape.heads, shape.layers, shape.hidden, shape.window) == (
-        32,
-        2,
-        1,
-        48,
-        64,
-    )
+    expected = TransformerShape(width=32, heads=2, layers=1, hidden=48, window=64)
+    assert ladder.network("transformer:32x2x1x48x64").shape == expected

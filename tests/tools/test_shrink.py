@@ -84,10 +84,10 @@ def test_with_a_fold_no_other_text_is_learnt_from(
         (tmp_path / folder).mkdir()
         for number in range(100):
             (tmp_path / folder / f"{number}.txt").write_bytes(tiny.prose(number, 4000))
-    learnt: list[Mapping[str, float]] = []
+    learnt: list[tuple[Mapping[str, float], bool]] = []
 
     def trained(*given: Any, **options: Any) -> bytes:
-        learnt.append(given[3].weights)
+        learnt.append((given[3].weights, options["resume"]))
         assert [fold.corpus.size for fold in options["folds"]] == [400_000]
         return train_neural(*given, **options)
 
@@ -96,4 +96,9 @@ def test_with_a_fold_no_other_text_is_learnt_from(
     fold = ["--fold", str(tmp_path / "folded"), str(model_file)]
     assert shrink.main([str(tmp_path / "text"), *options, *fold]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[0])["network"].startswith("pruned-50")
-    assert learnt == [{"text": 0.0}]
+    checkpoint = torch.load(tmp_path / "work/pruned-50/checkpoint.pt", weights_only=True)
+    options[1] = "0.1"
+    assert shrink.main([str(tmp_path / "text"), *options, *fold, "--resume"]) == 0
+    assert learnt == [({"text": 0.0}, False), ({"text": 0.0}, True)]
+    gone_on = torch.load(tmp_path / "work/pruned-50/checkpoint.pt", weights_only=True)
+    assert gone_on["step"] > checkpoint["step"]

@@ -40,7 +40,7 @@ def test_a_teacher_takes_bits_off_the_mixture(tmp_path: Path) -> None:
     alone, joint, size = held_out_bits(net, ByteSource(BASE), CORPUS, 20_000)
     assert joint < 0.99 * alone
     assert 0 < size <= 20_000 + (64 << 10)
-    again = parse_teacher(pack_teacher(net), "it")
+    again = parse_teacher(pack_teacher(net, over=False), "it", over=False)
     assert again.shape == net.shape
     assert held_out_bits(again, ByteSource(BASE), CORPUS, 20_000) == (alone, joint, size)
 
@@ -76,22 +76,31 @@ def test_little_text_is_said(tmp_path: Path) -> None:
 
 
 def test_teachers_are_found_by_name(tmp_path: Path) -> None:
-    assert find_teacher(None, BASE) is None
+    assert find_teacher(None, BASE, over=False) is None
     base, _ = base_model(None)
-    assert isinstance(find_teacher("shipped", base), ByteNetwork)
+    assert isinstance(find_teacher("shipped", base, over=True), ByteNetwork)
     net = ByteTransformer(TransformerShape(16, 1, 1, 16, 16))
     path = tmp_path / "teacher.pt"
-    path.write_bytes(pack_teacher(net))
-    found = find_teacher(str(path), base)
+    path.write_bytes(pack_teacher(net, over=False))
+    found = find_teacher(str(path), base, over=False)
     assert isinstance(found, ByteTransformer)
     torch.testing.assert_close(found.last.weight, net.last.weight)
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_teacher_corrects_what_its_student_does(over: bool) -> None:
+    data = pack_teacher(ByteTransformer(TransformerShape(16, 1, 1, 16, 16)), over=over)
+    assert parse_teacher(data, "it", over=over).shape.width == 16
+    said = "without --over.*trained with it" if not over else "with --over.*trained without it"
+    with pytest.raises(ModelError, match=f"it was trained {said}"):
+        parse_teacher(data, "it", over=not over)
 
 
 @pytest.mark.parametrize("change", ["format", "shape", "weights", "cut", "code"])
 def test_what_is_no_teacher_is_refused(tmp_path: Path, change: str) -> None:
     net = ByteTransformer(TransformerShape(16, 1, 1, 16, 16))
     path = tmp_path / "wrong.pt"
-    path.write_bytes(pack_teacher(net))
+    path.write_bytes(pack_teacher(net, over=False))
     if change == "cut":
         path.write_bytes(path.read_bytes()[:-500])
     elif change == "code":
@@ -104,5 +113,6 @@ def test_what_is_no_teacher_is_refused(tmp_path: Path, change: str) -> None:
             state[change] = {"format": "another", "shape": {"width": 15}}[change]
         torch.save(state, path)
     base, _ = base_model(None)
-    with pytest.raises(ModelError, match=r"wrong\.pt is no teacher"):
-        find_teacher(str(path), base)
+    with pytest.raises(ModelError, match=r"wrong\.pt is no teacher") as caught:
+        find_teacher(str(path), base, over=False)
+    assert len(str(caught.value).splitlines()) == 1
