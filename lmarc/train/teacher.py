@@ -120,13 +120,16 @@ def parse_teacher(data: bytes, name: str, *, over: bool) -> ByteTransformer:
     try:
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if found["format"] != FORMAT:
-            raise ValueError(f"its format is {found['format']!r}, expected {FORMAT!r}")
+            raise KeyError(found["format"])
         net = ByteTransformer(TransformerShape(**found["shape"]))
         net.load_state_dict(found["weights"])
         other = bool(found["over"]) != over
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as exc:
-        why = (str(exc).splitlines() or ["it ends early"])[0]  # of PyTorch's paragraphs
-        raise ModelError(f"{name} is no teacher that 'lmarc train teacher' wrote: {why}") from None
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError):
+        # What PyTorch says of such a file is a page, and how to run its code.
+        raise ModelError(
+            f"{name} is no teacher, or a damaged one; expected what 'lmarc train teacher' of this "
+            "version writes, or a neural model"
+        ) from None
     if other:
         raise ModelError(
             f"{name} was trained with{'out' if over else ''} --over, expected a teacher that was "
