@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Final
 
-from lmarc.cli import options, trained
+from lmarc.cli import course, options, trained
 from lmarc.cli.render import Steps, size
 
 __all__ = ["add_arguments", "run"]
@@ -17,13 +17,7 @@ _HELD_OUT: Final = 2_000_000  # bytes
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a folder, text file, .parquet, .jsonl or .lmarc to learn from",
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="the file to write")
+    course.add_paths(parser)
     parser.add_argument(
         "--below",
         default="neural",
@@ -53,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="read no more text than this (default: 1GB)",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
+    course.add_report(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,12 +6,12 @@ import argparse
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from lmarc.cli import options, trained
+from lmarc.cli import course, options, trained
 from lmarc.cli.render import Steps, size
 
-__all__ = ["add_arguments", "run", "weight"]
+__all__ = ["add_arguments", "run"]
 
 DEFAULT_UNITS: Final = (256, 160)
 MAX_LAYERS: Final = 8
@@ -25,19 +25,8 @@ _SOFT: Final = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a folder, text file, .parquet, .jsonl or .lmarc to learn from",
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="the file to write")
-    parser.add_argument(
-        "--ngram",
-        metavar="MODEL",
-        help="the n-gram model to correct, which goes into the file (default: the one that "
-        "comes with lmarc, which is named and not inside)",
-    )
+    course.add_paths(parser)
+    course.add_mixture(parser, inside=True)
     parser.add_argument(
         "--init",
         metavar="MODEL",
@@ -58,31 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"layers, 2 to {MAX_LAYERS} (default: those of --init, or 2)",
     )
     parser.add_argument(
-        "--over",
-        metavar="MODEL",
-        help="correct what a multi-scale model without a network makes of the mixture, in place of "
-        "the mixture; 'contexts' for the one that comes with lmarc: for a network that such a "
-        "model is to blend",
-    )
-    parser.add_argument(
-        "--fold",
-        action="append",
-        nargs=2,
-        default=[],
-        metavar=("PATH", "MODEL"),
-        help="learn from the text at PATH too, which the n-gram model has seen, over another "
-        "n-gram MODEL that has not",
-    )
-    parser.add_argument(
         "--adapter",
         action="store_true",
         help="write only how the network differs from that of --init, in a small file to embed",
-    )
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="learn from the text too that an n-gram model would count; for text of which the "
-        "n-gram model has seen nothing",
     )
     parser.add_argument(
         "--bits",
@@ -112,62 +79,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="how much the --teacher counts, against the text itself (default: 0.5)",
     )
-    parser.add_argument(
-        "--minutes", type=float, default=60.0, metavar="M", help="train this long (default: 60)"
-    )
-    parser.add_argument(
-        "--train-text",
-        type=options.size,
-        metavar="SIZE",
-        help="end after this much text, if that is sooner; the same text gives the same model then",
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from what a training has left in --work"
-    )
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)"
-    )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        metavar="R",
-        help="the learning rate (default: 0.004, with --adapter 0.008)",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of what is drawn by chance (default: 1)"
-    )
-    parser.add_argument(
-        "--weight",
-        action="append",
-        type=weight,
-        default=[],
-        metavar="DOMAIN=W",
-        help="draw a domain W times as often as its size says; a domain is a folder or a file",
-    )
-    parser.add_argument(
-        "--rows",
-        type=options.count,
-        metavar="N",
-        help="chunks at a time (default: 32, with --adapter 8)",
-    )
-    options.add_text_fields(parser)
-    parser.add_argument(
-        "--max-text",
-        type=options.size,
-        default=1_000_000_000,
-        metavar="SIZE",
-        help="read no more text than this (default: 1GB)",
-    )
-    parser.add_argument(
-        "--work",
-        metavar="DIR",
-        help="keep checkpoint and log here (default: MODEL.work, until done)",
+    course.add_course(
+        parser,
+        rate=None,
+        rates="0.004, with --adapter 0.008",
+        rows=None,
+        chunks="32, with --adapter 8",
     )
     parser.add_argument(
         "--curve", metavar="PNG", help="draw bits per byte against text seen (needs matplotlib)"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
+    course.add_report(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -219,22 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
             bits=arguments.bits,
             prune=arguments.prune,
             soft=0.0 if arguments.teacher is None else arguments.soft or _SOFT,
-            seed=arguments.seed,
-            weights=dict(arguments.weight),
-            minutes=arguments.minutes,
-            text=arguments.train_text,
-            device=arguments.device,
+            **course.course_of(arguments),
         )
-
-        def told(line: dict[str, Any]) -> None:
-            steps.begin(
-                f"{line['minutes']:.0f} of {arguments.minutes:.0f} minutes, "
-                f"{size(line['bytes'])}: {line['network']:.3f} bits per byte, "
-                f"{line['mixture']:.3f} without"
-            )
-
-        def walked(done: int, total: int) -> None:
-            steps.begin(f"the mixture has walked over {done:,} of {total:,} chunks")
 
         steps.begin("training")
         data = train_neural(
@@ -251,8 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
             differs=differs,
             blend=blend_model(arguments.over, base),
             folds=folds,
-            report=told,
-            prepared=walked,
+            report=course.told(steps, arguments.minutes),
+            prepared=course.walked(steps),
             done=steps.done,
         )
         trained.write(data, output)
@@ -306,15 +214,3 @@ def _units(text: str) -> tuple[int, int]:
     if any(n % 16 or not 16 <= n <= 4096 for n in units):
         raise argparse.ArgumentTypeError(f"{text!r} has no multiples of 16 up to 4096")
     return units
-
-
-def weight(text: str) -> tuple[str, float]:
-    """Return the domain and the weight of an option of the form code=2.5."""
-    domain, _, given = text.rpartition("=")
-    try:
-        value = float(given)
-    except ValueError:
-        value = -1.0
-    if not domain or not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form code=2.5")
-    return domain, value

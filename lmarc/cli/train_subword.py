@@ -6,13 +6,12 @@ import argparse
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from lmarc.cli import options, trained
+from lmarc.cli import course, options, trained
 from lmarc.cli.render import Steps, size
-from lmarc.cli.train_neural import weight
 
-__all__ = ["add_arguments", "run", "shape"]
+__all__ = ["add_arguments", "run"]
 
 _STEPS: Final = 5  # reading, mixture, training, joining, measuring
 _JOIN_TEXT: Final = 1_000_000  # bytes
@@ -21,19 +20,13 @@ _HELD_OUT: Final = 2_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a folder, text file, .parquet, .jsonl or .lmarc to learn from",
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="the file to write")
+    course.add_paths(parser)
     parser.add_argument(
         "--vocab", required=True, metavar="FILE", help="what 'lmarc train vocab' has written"
     )
     parser.add_argument(
         "--shape",
-        type=shape,
+        type=course.shape,
         default=(96, 3, 2, 192, 128),
         metavar="WxHxLxFxN",
         help="the Transformer's width, heads, layers, hidden units and window in tokens "
@@ -46,53 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rows of the static tables, some 6 bytes each (default: 700000)",
     )
-    parser.add_argument(
-        "--minutes", type=float, default=60.0, metavar="M", help="train this long (default: 60)"
+    course.add_course(
+        parser,
+        rate=3e-3,
+        rates="0.003",
+        rows=32,
+        chunks="32",
+        tokens=True,
+        kept="mixture, checkpoint and log",
     )
-    parser.add_argument(
-        "--train-tokens",
-        type=options.count,
-        metavar="N",
-        help="end after as many tokens, if that is sooner; the same text gives the same model then",
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from what a training has left in --work"
-    )
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)"
-    )
-    parser.add_argument(
-        "--rate", type=float, default=3e-3, metavar="R", help="the learning rate (default: 0.003)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of what is drawn by chance (default: 1)"
-    )
-    parser.add_argument(
-        "--weight",
-        action="append",
-        type=weight,
-        default=[],
-        metavar="DOMAIN=W",
-        help="draw a domain W times as often as its size says; a domain is a folder or a file",
-    )
-    parser.add_argument(
-        "--rows", type=options.count, default=32, metavar="N", help="chunks at a time (default: 32)"
-    )
-    options.add_text_fields(parser)
-    parser.add_argument(
-        "--max-text",
-        type=options.size,
-        default=1_000_000_000,
-        metavar="SIZE",
-        help="read no more text than this (default: 1GB)",
-    )
-    parser.add_argument(
-        "--work",
-        metavar="DIR",
-        help="keep mixture, checkpoint and log here (default: MODEL.work, until done)",
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
+    course.add_report(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -128,19 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
             rows=arguments.rows,
             steps=128,
             rate=arguments.rate,
-            seed=arguments.seed,
-            weights=dict(arguments.weight),
-            minutes=arguments.minutes,
-            text=arguments.train_tokens,
-            device=arguments.device,
+            **course.course_of(arguments),
         )
-
-        def told(line: dict[str, Any]) -> None:
-            steps.begin(
-                f"{line['minutes']:.0f} of {arguments.minutes:.0f} minutes, "
-                f"{size(line['bytes'])}: {line['network']:.3f} bits per byte, "
-                f"{line['mixture']:.3f} without"
-            )
 
         steps.begin("training")
         data = train_subword(
@@ -150,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             work,
             resume=arguments.resume,
             join_text=_JOIN_TEXT,
-            report=told,
+            report=course.told(steps, arguments.minutes),
             done=steps.done,
         )
         trained.write(data, output)
@@ -161,12 +106,3 @@ def run(arguments: argparse.Namespace) -> int:
         shutil.rmtree(work, ignore_errors=True)
     trained.report(arguments, data, corpus.size, held_out, start)
     return 0
-
-
-def shape(text: str) -> tuple[int, int, int, int, int]:
-    """Return the sizes of a Transformer of an option of the form 96x3x2x192x128."""
-    try:
-        width, heads, layers, hidden, window = map(int, text.split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 96x3x2x192x128") from None
-    return width, heads, layers, hidden, window

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from lmarc.cli import main
-from lmarc.cli.train_subword import shape
 from lmarc.codec import vectors
 
 
@@ -56,13 +54,6 @@ def test_a_vocabulary_that_is_none_is_said(
     code = main(["train", "subword", str(made / "text"), "-o", output, "--vocab", wrong, "-q"])
     assert code != 0
     assert "is no vocabulary" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", ["96", "96x3x2x192", "axbxcxdxe", "96x3x2x192x128x1"])
-def test_shapes_of_another_form_are_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
-        shape(text)
-    assert shape("96x3x2x192x128") == (96, 3, 2, 192, 128)
 
 
 def test_a_shape_that_no_model_has_is_said(
