@@ -56,12 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         from lmarc.train.data import documents, gather
         from lmarc.train.feed import ByteSource
 
-        base, _ = base_model(arguments.ngram)
-        blend = blend_model(arguments.over, base)
-        corpus = gather(
-            documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
-        )
-        steps.done(f"read {size(corpus.size)} of text")
         width, heads, layers, hidden, window = arguments.shape
         settings = TeacherSettings(
             width=width,
@@ -73,7 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
             rate=arguments.rate,
             **course.course_of(arguments),
         )
-
+        settings.shape()  # before text is read
+        base, _ = base_model(arguments.ngram)
+        blend = blend_model(arguments.over, base)
+        corpus = gather(
+            documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
+        )
+        steps.done(f"read {size(corpus.size)} of text")
         steps.begin("training")
         net = train_teacher(
             corpus,
