@@ -9,10 +9,12 @@ from typing import Final
 from lmarc.cli import course, options, trained
 from lmarc.cli.render import Steps, size
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "contexts", "run"]
 
 _STEPS: Final = 3  # reading, learning, measuring
 _HELD_OUT: Final = 2_000_000  # bytes
+_CONTEXTS: Final = 16  # of the spec
+_MOST: Final = 13
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn last from half of the text that is held out, up to --train-text again: for a "
         "model that has learnt from the rest",
     )
+    parser.add_argument(
+        "--contexts",
+        type=contexts,
+        metavar="N,...",
+        help="blend these contexts of larger scales, by their numbers in spec/v1/multiscale.md, "
+        f"section 3.4: fewer are faster, {_MOST} at most (default: {_MOST} of them)",
+    )
     options.add_text_fields(parser)
     parser.add_argument(
         "--max-text",
@@ -57,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Steps("training", quiet=arguments.quiet, total=_STEPS) as steps:
         steps.begin("reading text")
         from lmarc.train.blending import (
+            LANES,
             held_out_bits,
             model_below,
             train_multiscale,
@@ -75,7 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
         def told(done: int, total: int) -> None:
             steps.begin(f"learning from piece {done} of {total}")
 
-        data = train_multiscale(corpus, base, inside, arguments.train_text, progress=told)
+        data = train_multiscale(
+            corpus,
+            base,
+            inside,
+            arguments.train_text,
+            progress=told,
+            lanes=arguments.contexts or LANES,
+        )
         trained.write(data, output)
         steps.done("learnt")
         steps.begin("coding text that was held out")
@@ -83,3 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
         steps.done("measured")
     trained.report(arguments, data, corpus.size, held_out, start, "by the n-gram mixture alone")
     return 0
+
+
+def contexts(text: str) -> tuple[int, ...]:
+    """Return the numbers of contexts of an option of the form 6,8,13."""
+    try:
+        found = tuple(map(int, text.split(",")))
+    except ValueError:
+        found = ()
+    if not 1 <= len(found) <= _MOST or set(found) - set(range(_CONTEXTS)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form 6,8,13, with up to {_MOST} numbers from 0 to "
+            f"{_CONTEXTS - 1}"
+        )
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} names a context twice")
+    return found

@@ -163,6 +163,8 @@ def train_multiscale(
     inside: bytes,
     text: int,
     progress: Callable[[int, int], object] = lambda done, total: None,
+    *,
+    lanes: Sequence[int] = LANES,
 ) -> bytes:
     """Return the file of a multi-scale model trained on the part 'mixture' of `corpus`.
 
@@ -177,6 +179,8 @@ def train_multiscale(
         Bytes of each part to learn from, of every domain alike.
     progress : callable
         Gets how many pieces are done, of how many.
+    lanes : sequence of int
+        The contexts, as in `MultiscaleModel`.
 
     Raises
     ------
@@ -194,7 +198,7 @@ def train_multiscale(
         done += count
         progress(done, 2 * len(pieces))
 
-    model = train_blends(base, pieces, progress=told)
+    model = train_blends(base, pieces, lanes=lanes, progress=told)
     card = {
         "corpus_sha256": corpus.digest,
         "pieces": len(pieces),

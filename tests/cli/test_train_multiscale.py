@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -9,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from lmarc.cli import main
+from lmarc.cli.train_multiscale import contexts
 from lmarc.codec import vectors
+from lmarc.kernels import blend, shapes
+from lmarc.model import file
+from lmarc.train.blending import LANES
 
 
 @pytest.fixture
@@ -113,3 +118,32 @@ def test_half_of_what_is_held_out_is_learnt_from_where_one_says_so(
         documents.append(json.loads(capsys.readouterr().out))
     assert documents[0]["sha256"] != documents[1]["sha256"]
     assert 0 < documents[1]["held_out_size"] < documents[0]["held_out_size"]
+
+
+def test_contexts_are_those_that_one_names(
+    tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "blend.lmmodel"
+    command = ["train", "multiscale", str(texts), "-o", str(out), "--below", str(model_file)]
+    sizes = []
+    for more in ([], ["--contexts", "13,6,8"], ["--contexts", "6"]):
+        assert main([*command, "--train-text", "20k", "--json", *more]) == 0
+        sizes.append(json.loads(capsys.readouterr().out)["bits_per_byte"])
+        sections = file.unpack(out.read_bytes(), file.KIND_MULTISCALE)
+        wanted = [int(n) for n in more[1].split(",")] if more else list(LANES)
+        assert list(sections["lanes"]) == wanted
+    assert sizes[0] < sizes[2]
+    archive = str(tmp_path / "a.lmarc")
+    given = ["--model", str(out), "--embed-model", "-q"]
+    assert main(["create", archive, str(texts / "1.json"), *given]) == 0
+    assert main(["verify", archive, "-q"]) == 0
+
+
+def test_as_many_contexts_may_be_named_as_a_model_has() -> None:
+    numbers = ",".join(map(str, range(blend.MAX_LANES)))
+    assert contexts(numbers) == tuple(range(blend.MAX_LANES))
+    last = shapes.N_CONTEXTS - 1
+    assert contexts(f"0,{last}") == (0, last)
+    for wrong in (f"{numbers},{blend.MAX_LANES}", f"{last + 1}", "-1", "", "six", "6,,8", "6,8,6"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"not of the form|twice"):
+            contexts(wrong)
