@@ -6,8 +6,8 @@ Every network learns in the loop of the n-gram mixture that comes with lmarc (wi
 blend over it), from the same start of the same text. `AxBxL` has L layers, `AxB` two. The table has
 bits per byte over the last quarter of that text as it was learnt, each byte before it was learnt
 from, against those of the mixture alone; multiply-adds a byte; and what coding takes of a core.
-`gru:N` is a GRU of N units in floats, and `transformer:WxHxLxFxN` a Transformer of a width, heads,
-layers, hidden units and window, for comparison: no codec runs them.
+`float:AxB` rounds nothing, `gru:N` is a GRU of N units in floats, and `transformer:WxHxLxFxN` a
+Transformer of a width, heads, layers, hidden units and window, for comparison: no codec runs them.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from torch import nn
 from lmarc.cli import options as units
 from lmarc.codec.neural import compress_with
 from lmarc.model import registry
+from lmarc.model.neural import multiply_adds
 from lmarc.model.ngram import NgramModel
 from lmarc.train import loop
 from lmarc.train.beneath import blend_model
@@ -112,7 +113,11 @@ def network(name: str) -> Any:
         return GruNetwork(*numbers)
     if kind == "transformer":
         return ByteTransformer(TransformerShape(*numbers))
-    return ByteNetwork(Shape(*numbers))
+    if kind not in ("", "float"):
+        raise SystemExit(f"{name} is no network: expected AxB, float:, gru: or transformer:")
+    net = ByteNetwork(Shape(*numbers))
+    net.rounded = not kind
+    return net
 
 
 def measure(
@@ -132,12 +137,13 @@ def measure(
     last = [line for line in lines if line["bytes"] > 0.75 * text] or lines[-1:]
     alone = sum(line["mixture"] for line in last) / len(last)
     together = sum(line["network"] for line in last) / len(last)
-    products, speed = "", ""
-    if not isinstance(net, ByteNetwork):
-        products = f"{net.multiply_adds:,}"
+    speed = ""
+    if isinstance(net, ByteNetwork):
+        products = multiply_adds(net.shape.first, net.shape.second, net.shape.layers)
     else:
+        products = net.multiply_adds
+    if isinstance(kept, ByteNetwork) and kept.rounded:
         model = export(kept.cpu(), base)
-        products = f"{model.multiply_adds:,}"
         content = max(texts.values(), key=len)[:TIMED]
         compress_with(model, content[:1000])
         began = time.thread_time()
@@ -145,7 +151,9 @@ def measure(
         speed = f"{1e6 * (time.thread_time() - began) / len(content):.2f}"
     parameters = sum(part.numel() for part in net.parameters())
     share = f"{together / alone:.4f}"
-    return [name, f"{parameters:,}", products, f"{together:.4f}", share, speed, f"{minutes:.1f}"]
+    return [
+        name, f"{parameters:,}", f"{products:,}", f"{together:.4f}", share, speed, f"{minutes:.1f}",
+    ]  # fmt: skip
 
 
 def main() -> None:

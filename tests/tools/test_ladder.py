@@ -11,7 +11,7 @@ from lmarc.codec import vectors
 from lmarc.train.transformer import TransformerShape
 from tools import ladder
 
-SHAPES = ("16x16", "16x16x3", "gru:16", "transformer:16x1x1x16x16")
+SHAPES = ("16x16", "16x16x3", "float:16x16", "gru:16", "transformer:16x1x1x16x16")
 
 
 def test_every_kind_of_network_has_a_row(
@@ -41,6 +41,10 @@ def test_every_kind_of_network_has_a_row(
 
 
 def test_a_network_is_what_its_name_says() -> None:
+    assert ladder.network("32x16").rounded
+    assert not ladder.network("float:32x16").rounded
+    with pytest.raises(SystemExit, match="lstm:16 is no network"):
+        ladder.network("lstm:16")
     assert ladder.network("32x16x4").shape.layers == 4
     assert ladder.network("gru:32").multiply_adds == 3 * 32 * (16 + 32) + 2 * 16 * 32 + 256
     expected = TransformerShape(width=32, heads=2, layers=1, hidden=48, window=64)
