@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from lmarc.cli import options
 from lmarc.cli.render import Steps, size
 
 __all__ = [
-    "add_course", "add_mixture", "add_paths", "add_report", "course_of", "shape", "told", "walked",
-    "weight",
+    "add_course", "add_mixture", "add_paths", "add_report", "add_text", "course_of", "shape",
+    "shape_of", "told", "walked", "weight",
 ]  # fmt: skip
+
+_SIZES: Final = ("width", "heads", "layers", "hidden", "window")
 
 
 def add_paths(parser: argparse.ArgumentParser, what: str = "MODEL") -> None:
@@ -126,6 +128,16 @@ def add_course(
         metavar="N",
         help=f"chunks at a time (default: {chunks})",
     )
+    add_text(parser)
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        help=f"keep {kept} here (default: {work}.work, until done)",
+    )
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """Add where text stands in files that hold more, and how much of it is read."""
     options.add_text_fields(parser)
     parser.add_argument(
         "--max-text",
@@ -133,11 +145,6 @@ def add_course(
         default=1_000_000_000,
         metavar="SIZE",
         help="read no more text than this (default: 1GB)",
-    )
-    parser.add_argument(
-        "--work",
-        metavar="DIR",
-        help=f"keep {kept} here (default: {work}.work, until done)",
     )
 
 
@@ -156,6 +163,11 @@ def course_of(arguments: argparse.Namespace) -> dict[str, Any]:
         "text": arguments.train_text,
         "device": arguments.device,
     }
+
+
+def shape_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the settings of a Transformer take of --shape."""
+    return dict(zip(_SIZES, arguments.shape, strict=True))
 
 
 def told(steps: Steps, minutes: float) -> Callable[[dict[str, Any]], None]:

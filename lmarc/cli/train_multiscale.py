@@ -48,14 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="blend these contexts of larger scales, by their numbers in spec/v1/multiscale.md, "
         f"section 3.4: fewer are faster, {_MOST} at most (default: {_MOST} of them)",
     )
-    options.add_text_fields(parser)
-    parser.add_argument(
-        "--max-text",
-        type=options.size,
-        default=1_000_000_000,
-        metavar="SIZE",
-        help="read no more text than this (default: 1GB)",
-    )
+    course.add_text(parser)
     course.add_report(parser)
 
 

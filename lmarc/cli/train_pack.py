@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from lmarc.cli import options
+from lmarc.cli import course, options
 from lmarc.cli.render import Steps, json_line, size
 
 __all__ = ["add_arguments", "run"]
@@ -38,17 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="pack the text too that the tables of n-gram models are counted on",
     )
-    options.add_text_fields(parser)
-    parser.add_argument(
-        "--max-text",
-        type=options.size,
-        default=1_000_000_000,
-        metavar="SIZE",
-        help="read no more text than this (default: 1GB)",
-    )
+    course.add_text(parser)
     options.add_jobs(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="report in JSON (docs/cli.md)")
+    course.add_report(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -73,13 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
             documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
         )
         steps.done(f"read {size(corpus.size)} of text")
-        width, heads, layers, hidden, window = arguments.shape
         settings = SubwordSettings(
-            width=width,
-            heads=heads,
-            layers=layers,
-            hidden=hidden,
-            window=window,
+            **course.shape_of(arguments),
             static_rows=arguments.static_rows,
             rows=arguments.rows,
             steps=128,

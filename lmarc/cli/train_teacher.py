@@ -56,13 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         from lmarc.train.data import documents, gather
         from lmarc.train.feed import ByteSource
 
-        width, heads, layers, hidden, window = arguments.shape
         settings = TeacherSettings(
-            width=width,
-            heads=heads,
-            layers=layers,
-            hidden=hidden,
-            window=window,
+            **course.shape_of(arguments),
             rows=arguments.rows,
             rate=arguments.rate,
             **course.course_of(arguments),

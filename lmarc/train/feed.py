@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ from lmarc.errors import ModelError
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.ngram import NgramModel
 
-__all__ = ["CHUNK", "Batch", "ByteSource", "Chunk", "Feed", "Order", "Source"]
+if TYPE_CHECKING:
+    from lmarc.train.loop import Course
+
+__all__ = ["CHUNK", "Batch", "ByteSource", "Chunk", "Feed", "Order", "Source", "first_feed"]
 
 Array = npt.NDArray[Any]
 CHUNK: Final = 65536  # bytes
@@ -266,3 +269,26 @@ class Feed:
             freqs[row] = chunk.freqs.result()[chunk.at : chunk.at + self._steps]
         before = np.stack([padded[:, 1:-1], padded[:, :-2]], 2)
         return Batch(before, padded[:, 2:], freqs, fresh, [chunk.domain for chunk in rows])
+
+
+def first_feed(
+    executor: Executor,
+    source: Source,
+    texts: Mapping[str, bytes],
+    settings: Course,
+    others: Mapping[str, Source] | None,
+) -> Feed:
+    """Return what a training on a processor learns from, from its beginning, to look at it.
+
+    The executor is the caller's; the rest is what `loop.train_network` gets.
+    """
+    return Feed(
+        executor,
+        source,
+        texts,
+        settings.rows,
+        settings.steps,
+        seed=settings.seed,
+        weights=settings.weights,
+        others=others,
+    )

@@ -17,7 +17,7 @@ import torch
 
 from lmarc.model.neural import multiply_adds
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.feed import Feed, Source
+from lmarc.train.feed import Source, first_feed
 from lmarc.train.loop import Settings
 
 __all__ = ["keep", "prune", "saliencies"]
@@ -62,16 +62,7 @@ def saliencies(
     totals = torch.zeros(shape.first), torch.zeros(shape.second)
     hidden = net.initial(settings.rows)
     with ThreadPoolExecutor(1, "feed") as executor:
-        feed = Feed(
-            executor,
-            source,
-            texts,
-            settings.rows,
-            settings.steps,
-            seed=settings.seed,
-            weights=settings.weights,
-            others=others,
-        )
+        feed = first_feed(executor, source, texts, settings, others)
         for batch in islice(feed, BATCHES):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             hidden = hidden.fresh(fresh)

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 import torch
 
 from lmarc.train.byte_network import ByteNetwork
-from lmarc.train.feed import Feed, Source
+from lmarc.train.feed import Source, first_feed
 from lmarc.train.grid import TABLE_GRID, dyadic
 from lmarc.train.loop import Settings
 
@@ -116,16 +116,7 @@ def sense(
     size = min(TEXT, sum(map(len, texts.values())))
     ignored, net.tap = net.tap, found.tap
     with ThreadPoolExecutor(1, "feed") as executor:
-        feed = Feed(
-            executor,
-            source,
-            texts,
-            settings.rows,
-            settings.steps,
-            seed=settings.seed,
-            weights=settings.weights,
-            others=others,
-        )
+        feed = first_feed(executor, source, texts, settings, others)
         for batch in islice(feed, max(1, size // (settings.rows * settings.steps))):
             before, text, freqs, fresh = map(torch.from_numpy, batch[:4])
             costs, hidden = net.cost(before, text, freqs, hidden.fresh(fresh))

@@ -62,3 +62,10 @@ def test_the_log_and_the_walk_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
         "2 of 10 minutes, 2.00 MB: 1.250 bits per byte, 1.500 without",
         "the mixture has walked over 1,000 of 2,000 chunks",
     ]
+
+
+def test_a_shape_has_the_names_that_settings_have() -> None:
+    arguments = argparse.Namespace(shape=course.shape("96x3x2x192x128"))
+    assert course.shape_of(arguments) == {
+        "width": 96, "heads": 3, "layers": 2, "hidden": 192, "window": 128,
+    }  # fmt: skip
