@@ -6,16 +6,23 @@ import numpy as np
 
 from lmarc.codec import vectors
 from lmarc.model.neural import NeuralModel, shapes
+from lmarc.model.patches import PATCHES
+from lmarc.model.transformer import Sizes
 from tools import reference_decoder
 
 
 def random_network(
-    seed: int, n1: int, n2: int, exponents: int | None = None, layers: int = 2
+    seed: int,
+    n1: int,
+    n2: int,
+    exponents: int | None = None,
+    layers: int = 2,
+    patches: Sizes | None = None,
 ) -> NeuralModel:
-    """Return a network of random numbers over the small n-gram model."""
+    """Return a network of random numbers over the small n-gram model, perhaps with patches."""
     random = np.random.default_rng(seed)
     arrays = {}
-    for name, (dtype, shape) in shapes(n1, n2, layers).items():
+    for name, (dtype, shape) in shapes(n1, n2, layers, patches).items():
         kind = np.iinfo(np.dtype(dtype))
         numbers = random.integers(kind.min, int(kind.max) + 1, shape)
         if name.endswith("_exp"):
@@ -24,6 +31,8 @@ def random_network(
                 numbers[:] = exponents
         elif name == "join_rate":
             numbers = np.array([50])
+        elif name == PATCHES:
+            numbers = np.array(patches)
         arrays[name] = numbers.astype(dtype)
     return NeuralModel(arrays, vectors.small_model())
 

@@ -61,23 +61,25 @@ def attention(
     return found
 
 
-def transformer(
-    sizes: Sizes, arrays: Mapping[str, Any], entering: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    """Return what leaves, int8, for each step that enters."""
-    pasts: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(sizes.layers)]
-    leaving = []
-    width = sizes.width
-    for start in entering:
-        stream = [clamp(value, 32767) for value in start]
-        for layer in range(sizes.layers):
+class Steps:
+    """A sequence of steps: what a Transformer keeps of those that were taken."""
+
+    def __init__(self, sizes: Sizes, arrays: Mapping[str, Any]) -> None:
+        self.sizes, self.arrays = sizes, arrays
+        self.pasts: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(sizes.layers)]
+
+    def step(self, entering: Sequence[int]) -> list[int]:
+        """Return what leaves, int8, when a vector enters."""
+        width = self.sizes.width
+        stream = [clamp(value, 32767) for value in entering]
+        for layer, past in enumerate(self.pasts):
             attend, merge, widen, narrow = (
-                (arrays[name][layer], arrays[f"{name}_exp"][layer]) for name in PRODUCTS
+                (self.arrays[name][layer], self.arrays[f"{name}_exp"][layer]) for name in PRODUCTS
             )
             three = [clamp((total + 512) >> 10) for total in product(*attend, norm(stream))]
             queries, keys, values = three[:width], three[width : 2 * width], three[2 * width :]
-            pasts[layer].append((keys, values))
-            found = attention(sizes, queries, pasts[layer])
+            past.append((keys, values))
+            found = attention(self.sizes, queries, past)
             added = product(*merge, found)
             stream = [
                 clamp(value + ((more + 32) >> 6), 32767)
@@ -90,5 +92,12 @@ def transformer(
                 clamp(value + ((more + 16) >> 5), 32767)
                 for value, more in zip(stream, added, strict=True)
             ]
-        leaving.append(norm(stream))
-    return leaving
+        return norm(stream)
+
+
+def transformer(
+    sizes: Sizes, arrays: Mapping[str, Any], entering: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """Return what leaves, int8, for each step that enters."""
+    steps = Steps(sizes, arrays)
+    return [steps.step(vector) for vector in entering]

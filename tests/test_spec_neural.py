@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from lmarc.codec.vectors import small_network
-from lmarc.kernels import network, neural
+from lmarc.kernels import network, neural, patches
 from lmarc.kernels._jit import kernel
 from lmarc.kernels._vector import load_i32, store_i32
+from lmarc.model.patches import LONGEST, PATCHES, kernel_of, new_memory, shapes
+from lmarc.model.transformer import MAX_EXPONENT, Sizes
 from tests.test_spec_vectors import tables, vectors
 from tools import reference_decoder
 
@@ -72,6 +74,85 @@ def test_what_leaves_later_layers_is_as_on_the_page() -> None:
     carried_of(units, sums, below, out)
     for lane, (*given, leaving) in enumerate(numbers):
         assert out[lane] == reference_decoder.carried(*given) == leaving
+
+
+@kernel
+def ends(net: Any, memory: Any, before: Any, first_out: Any) -> int:
+    """Take in a byte; return whether a patch ends with it."""
+    return patches._cut(net, memory, before, first_out, 1, 0)
+
+
+@kernel
+def step_of(net: Any, memory: Any) -> None:
+    """Take a patch through the Transformer, of which the sums are what its bytes bring."""
+    patches._step(net, memory, 1)
+
+
+def still(sizes: Sizes, n2: int) -> dict[str, Any]:
+    """Return a Transformer whose layers change nothing, and products that bring nothing."""
+    arrays = {
+        name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes(sizes, 16, n2).items()
+    }
+    return arrays | {PATCHES: np.array(sizes)}
+
+
+def test_bytes_are_cut_into_patches_as_on_the_page() -> None:
+    rows, _, _ = tables(vectors("neural.md", "patches"))
+    sizes = Sizes(16, 1, 1, 16, 16)
+    net = kernel_of(still(sizes, 16))
+    for row in rows:
+        content, ended, left = (bytes.fromhex(cell.replace(";", "")) for cell in row)
+        expected = [bytes.fromhex(patch) for patch in row[1].split(";")]
+        assert ended + left == b"\0" + content
+        memory = new_memory(sizes, 16, 16, 1, 1)
+        cuts: list[bytes] = []
+        found: list[bytes] = []
+        patch, begun = b"", 0
+        for at, byte in enumerate(b"\0" + content):
+            last = content[at - 2] if at > 1 else 0
+            patch += bytes([byte])
+            if reference_decoder.patch_ends(byte, last, len(patch)):
+                cuts.append(patch)
+                patch = b""
+            if ends(net, memory, np.array([byte, last]), np.zeros(16, np.int16)):
+                found.append(bytes(memory.bytes[: at + 1 - begun].tolist()))
+                begun = at + 1
+        assert found == cuts == expected
+        assert patch == left
+        assert memory.lengths[0] == len(left) < LONGEST
+        assert memory.counts[0] == len(expected)
+
+
+def test_what_enters_the_transformer_is_as_on_the_page() -> None:
+    _, rows, _ = tables(vectors("neural.md", "patches"))
+    numbers = [[int(cell) for cell in row] for row in rows]
+    sizes = Sizes(32, 1, 1, 16, 16)
+    memory = new_memory(sizes, 16, 16, 1, 1)
+    for lane, (total, places, _) in enumerate(numbers):
+        memory.sums[lane] = reference_decoder.wrap(total + 64 * places)
+    step_of(kernel_of(still(sizes, 16)), memory)
+    for lane, (*given, entering) in enumerate(numbers):
+        assert memory.transformer.stream[lane] == reference_decoder.entering(*given) == entering
+
+
+def test_what_patches_give_is_as_on_the_page() -> None:
+    _, _, rows = tables(vectors("neural.md", "patches"))
+    numbers = [[int(cell) for cell in row] for row in rows]
+    sizes = Sizes(512, 1, 1, 16, 16)
+    arrays = still(sizes, 16)
+    for lane, (total, _) in enumerate(numbers):
+        # What leaves is 32 in all places, since all that enters is the same.
+        zeros = min(((total & -total).bit_length() or 32) - 1 - 5, MAX_EXPONENT)
+        arrays["give_exp"][lane] = MAX_EXPONENT - zeros
+        each, more = divmod(total >> 5 + zeros, 512)
+        arrays["give"][lane] = each
+        arrays["give"][lane, :more] += 1
+    memory = new_memory(sizes, 16, 16, 1, 1)
+    memory.sums[:512] = 1 << 17
+    step_of(kernel_of(arrays), memory)
+    assert set(memory.transformer.normed.tolist()) == {32}
+    for lane, (total, given) in enumerate(numbers):
+        assert memory.sums[lane] == reference_decoder.given(total) == given
 
 
 def test_mixture_and_network_are_joined_as_on_the_page() -> None:

@@ -282,12 +282,54 @@ def carried() -> str:
     return table(names, [(*case, reference_decoder.carried(*case)) for case in cases])
 
 
+def patches() -> str:
+    """Return how bytes are cut into patches, what enters the Transformer, and what it gives."""
+    contents = (
+        b"The cat, or", b"international", b"abcdefg, h", b"a--b...  c", b" \t=9a[0];\n\n",
+        bytes(17), "größer, 数据。".encode(),
+        bytes((47, 48, 57, 58, 64, 65, 90, 91, 96, 97, 122, 123, 127, 128)),
+    )  # fmt: skip
+    cuts = []
+    for content in contents:
+        ended, patch, last = [], b"", 0
+        for byte in b"\0" + content:
+            patch += bytes([byte])
+            if reference_decoder.patch_ends(byte, last, len(patch)):
+                ended.append(patch.hex(" "))
+                patch = b""
+            last = byte
+        cuts.append((content.hex(" "), "; ".join(ended), patch.hex(" ")))
+    sums = (
+        (0, 0), (63, 0), (64, 0), (-64, 0), (-65, 0), (0, 1), (0, -1), (0, -2), (100_000, -1000),
+        (4_194_111, 0), (4_194_112, 0), (-4_194_240, 0), (-4_194_241, 0), (-16_776_704, 262_136),
+        (-16_777_000, 262_136), (0, 262_136), (0, -262_144), (2**31 - 1, 0), (2**31 - 1, 1),
+        (-(2**31), 0), (-(2**31), -1),
+    )  # fmt: skip
+    totals = (
+        0, 32, -32, 1_000_000, -1_000_000, 2**29 - 32_768, 2**29, -(2**29), -(2**29) - 32_768,
+        2**30, -(2**31),
+    )  # fmt: skip
+    return "\n\n".join(
+        [
+            table(("Content", "Patches that have ended", "Patch that has not"), cuts),
+            table(
+                ("Total of enter", "Sum of places", "entering"),
+                [(*case, reference_decoder.entering(*case)) for case in sums],
+            ),
+            table(
+                ("Total of give", "given"),
+                [(total, reference_decoder.given(total)) for total in totals],
+            ),
+        ]
+    )
+
+
 # Page -> what stands between its markers.
 VECTORS: dict[str, tuple[Callable[[], str], ...]] = {
     "entropy-coding.md": (rans,),
     "ngram.md": (keys, contexts, functions, mixture, rows, chunk, primed),
     "model-file.md": (model,),
-    "neural.md": (carried,),
+    "neural.md": (carried, patches),
     "multiscale.md": (shapes, head, blend),
 }
 

@@ -32,6 +32,7 @@ from tools.reference_decoder import (
 
 MULTISCALE = 6
 UNITS = struct.pack("<2H", *neural_archives.UNITS)
+PATCHED_UNITS = (16, 32)
 LARGER = struct.pack("<2H", 16, 48)
 LANES = bytes([0, 2, 15, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
 SET_SECTIONS = ["lanes", "sets"]
@@ -141,6 +142,19 @@ def deep() -> bytes:
     return archive(model, [(content, payload(model, 0, content))])
 
 
+def with_patches(**changes: bytes) -> bytes:
+    """Return a blend over a network of two layers with patches, with other sections."""
+    below = neural_archives.patched_model(PATCHED_UNITS)
+    return multiscale_model(below=below, units=struct.pack("<2H", *PATCHED_UNITS), **changes)
+
+
+def patched() -> bytes:
+    """Chunks of text and bytes of all kinds, and a blend over a network with patches."""
+    model = with_patches()
+    contents = [neural_archives.PATCHED_TEXT + LINES + bytes(range(256)), b"{'a': [1, 2]}\n" * 9]
+    return archive(model, [(content, payload(model, 0, content)) for content in contents])
+
+
 def alone() -> bytes:
     """Chunks of two profiles, and a blend over an n-gram model alone."""
     model = multiscale_model(2, below=two_profiles())
@@ -185,6 +199,13 @@ def primed_alone() -> bytes:
     contents = [(0, EXAMPLE_TEXT), (1, LINES)]
     chunks = [(content, payload(model, profile, content)) for profile, content in contents]
     return archive(model, chunks, PRIMED)
+
+
+def primed_patched() -> bytes:
+    """Chunks over a network with patches, behind a text in which more end than the window holds."""
+    model = primed_model(with_patches(lanes=LANES), neural_archives.PATCHED_TEXT[-160:])
+    contents = [LINES, b"{'a': [1, 2]}\n" * 4]
+    return archive(model, [(content, payload(model, 0, content)) for content in contents], PRIMED)
 
 
 def with_primed(below: bytes, codec: int = MULTISCALE) -> bytes:
@@ -237,9 +258,11 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "multiscale-alone": alone,
     "multiscale-deep": deep,
     "multiscale-lanes": lanes,
+    "multiscale-patched": patched,
     "multiscale-one-lane": one_lane,
     "primed-multiscale": primed,
     "primed-multiscale-alone": primed_alone,
+    "primed-patched": primed_patched,
 }
 
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {

@@ -23,6 +23,8 @@ from tools.reference_decoder import (
     DEEP_ADAPTER_SECTIONS,
     DEEP_SECTIONS,
     NEURAL_SECTIONS,
+    PATCH_PRODUCTS,
+    PATCH_SECTIONS,
     Neural,
     model_files,
     read_neural_model,
@@ -32,6 +34,16 @@ from tools.reference_decoder import (
 NEURAL = 4
 UNITS = (16, 32)
 DEEP_UNITS = (32, 16, 4)
+PATCHED_UNITS = (32, 16, 3)
+SIZES = (32, 2, 2, 48, 16)  # width, heads, layers, hidden and window of a Transformer
+PERIOD = 251  # after as many numbers those of places come again, so that a file is small
+# Words of more than eight bytes, runs of what parts words, and bytes from 128 on.
+PATCHED_TEXT = EXAMPLE_TEXT + (
+    b"Incomprehensibilities, internationalisation -- (a+b)[0] == {x}; "
+    b"12345678901234567890 ...!?\n\n"
+    b"abcdefg, abcdefgh. abcdefghi;\n"
+    b"gr\xc3\xb6\xc3\x9fer: \xe6\x95\xb0\xe6\x8d\xae\xe8\xaf\xad\xe8\xa8\x80\xe3\x80\x82\n"
+)
 
 
 def example_sections(units: tuple[int, ...] = UNITS) -> dict[str, bytes]:
@@ -72,6 +84,57 @@ def deep_model(**changes: bytes) -> bytes:
     return pack_model({**example_sections(DEEP_UNITS), **changes}, kind=3)
 
 
+def patch_sections(units: tuple[int, ...], sizes: tuple[int, ...]) -> dict[str, bytes]:
+    """Return the sections of patches, drawn by SHAKE-128."""
+    n1, n2, *_ = units
+    width, _, layers, hidden, _ = sizes
+    shapes = dict(
+        zip(
+            PATCH_PRODUCTS,
+            (
+                (width, n1), (layers * 3 * width, width), (layers * width, width),
+                (layers * hidden, width), (layers * width, hidden), (3 * n2, width),
+            ),
+            strict=True,
+        )
+    )  # fmt: skip
+    drawn = struct.unpack(f"<{PERIOD}h", hashlib.shake_128(b"places").digest(2 * PERIOD))
+    count = 8 * 256 * width
+    # Small, so that what the first layer brings is seen beside what bytes do.
+    places = [drawn[n % PERIOD] >> 4 for n in range(count)]
+    known = {
+        "patches": struct.pack("<5H", *sizes),
+        "places": struct.pack(f"<{count}h", *places),
+    }
+    for name, (rows, columns) in shapes.items():
+        least = 7 if name == "give" else 5
+        exponents = hashlib.shake_128(f"{name}_exp".encode()).digest(rows)
+        known[name] = hashlib.shake_128(name.encode()).digest(rows * columns)
+        known[f"{name}_exp"] = bytes(least + byte % 4 for byte in exponents)
+    return {name: known[name] for name in PATCH_SECTIONS}
+
+
+def patched_sections(
+    units: tuple[int, ...] = PATCHED_UNITS, sizes: tuple[int, ...] = SIZES
+) -> dict[str, bytes]:
+    """Return the sections of a network with patches."""
+    return example_sections(units) | patch_sections(units, sizes)
+
+
+def patched_model(units: tuple[int, ...] = PATCHED_UNITS) -> bytes:
+    """Return the file of such a network."""
+    return pack_model(patched_sections(units), kind=3)
+
+
+def still_sections(sizes: tuple[int, ...] = SIZES) -> dict[str, bytes]:
+    """Return those of a lawful network with patches whose numbers are zeros: its file is small."""
+    kept = ("card", "ngram", "units", "patches")
+    sections = patched_sections(UNITS, sizes)
+    return {
+        name: content if name in kept else bytes(len(content)) for name, content in sections.items()
+    }
+
+
 def payload(model: bytes, profile: int, content: bytes) -> bytes:
     """Return the coded content of a chunk of codec 4."""
     known = KnownSymbols(content)
@@ -86,9 +149,8 @@ def shipped(name: str) -> bytes:
     return next(path for path in model_files() if path.stem == name).read_bytes()
 
 
-def adapter_sections(name: str) -> dict[str, bytes]:
-    """Return the sections of an adapter of a network that comes with lmarc."""
-    base = shipped(name)
+def adapter_sections(base: bytes) -> dict[str, bytes]:
+    """Return the sections of an adapter of a network."""
     known = read_neural_sections(base)
     own = {
         "card": b'{"name": "example of an adapter"}',
@@ -110,7 +172,7 @@ def adapter_sections(name: str) -> dict[str, bytes]:
 
 def adapter(name: str = "lmarc-neural-1", /, **changes: bytes) -> bytes:
     """Return the file of the example's adapter, with other sections."""
-    return pack_model({**adapter_sections(name), **changes}, kind=7)
+    return pack_model({**adapter_sections(shipped(name)), **changes}, kind=7)
 
 
 def deep_adapter(**changes: bytes) -> bytes:
@@ -142,6 +204,12 @@ def deep() -> bytes:
     return archive(deep_model(), content, payload(deep_model(), 0, content))
 
 
+def patched() -> bytes:
+    """A chunk of text and bytes of all kinds, and a network of three layers with patches."""
+    content = PATCHED_TEXT + bytes(range(256))
+    return archive(patched_model(), content, payload(patched_model(), 0, content))
+
+
 def example_adapter() -> bytes:
     """A chunk of text, and what differs from the network that comes with lmarc."""
     content = EXAMPLE_TEXT[:48] + bytes(range(0, 256, 16))
@@ -157,6 +225,33 @@ def example_deep_adapter() -> bytes:
 def with_model(model: bytes, kind: int = 3) -> bytes:
     """Return an archive whose payload no model decodes, with a model."""
     return archive(model, EXAMPLE_TEXT, bytes(9), kind)
+
+
+def with_patches(*sizes: int, **changes: bytes) -> bytes:
+    """Return such an archive, its network with patches of other sizes or sections."""
+    return with_model(pack_model({**still_sections(sizes or SIZES), **changes}, kind=3))
+
+
+def without_sections(*names: str) -> bytes:
+    """Return such an archive, its network with patches without some sections."""
+    sections = still_sections()
+    return with_model(
+        pack_model({name: sections[name] for name in sections if name not in names}, kind=3)
+    )
+
+
+def patches_before_join() -> bytes:
+    """Return such an archive, its network with sections in another order."""
+    sections = still_sections()
+    for name in ("join", "join_rate"):
+        sections[name] = sections.pop(name)
+    return with_model(pack_model(sections, kind=3))
+
+
+def adapter_with_patches() -> bytes:
+    """Return such an archive, with an adapter that has sections of patches."""
+    own = adapter_sections(shipped("lmarc-neural-1")) | {"last": b"", "second_last": b""}
+    return with_model(pack_model(own | patch_sections(UNITS, SIZES), kind=7), 7)
 
 
 def with_adapter(**changes: bytes) -> bytes:
@@ -186,6 +281,7 @@ CORRUPT, MODEL = "CorruptError", "ModelError"
 GOOD: dict[str, Callable[[], bytes]] = {
     "neural-example": example,
     "neural-deep": deep,
+    "neural-patched": patched,
     "adapter-example": example_adapter,
     "adapter-deep": example_deep_adapter,
 }
@@ -217,6 +313,32 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
         MODEL,
         lambda: with_model(neural_model(units=struct.pack("<3H", *UNITS, 3))),
     ),
+    "patches-width": (MODEL, lambda: with_patches(24, 1, 1, 16, 16)),
+    "patches-width-large": (MODEL, lambda: with_patches(528, 1, 1, 16, 16)),
+    "patches-width-zero": (MODEL, lambda: with_patches(0, 1, 1, 16, 16)),
+    "patches-heads": (MODEL, lambda: with_patches(32, 3, 1, 16, 16)),
+    "patches-heads-small": (MODEL, lambda: with_patches(32, 4, 1, 16, 16)),
+    "patches-heads-none": (MODEL, lambda: with_patches(32, 0, 1, 16, 16)),
+    "patches-layers": (MODEL, lambda: with_patches(16, 1, 17, 16, 16)),
+    "patches-layers-none": (MODEL, lambda: with_patches(16, 1, 0, 16, 16)),
+    "patches-hidden": (MODEL, lambda: with_patches(16, 1, 1, 24, 16)),
+    "patches-hidden-large": (MODEL, lambda: with_patches(16, 1, 1, 4112, 16)),
+    "patches-window": (MODEL, lambda: with_patches(16, 1, 1, 16, 24)),
+    "patches-window-large": (MODEL, lambda: with_patches(16, 1, 1, 16, 528)),
+    "patches-window-zero": (MODEL, lambda: with_patches(16, 1, 1, 16, 0)),
+    "patches-numbers": (MODEL, lambda: with_patches(patches=struct.pack("<4H", *SIZES[:4]))),
+    "patches-places": (MODEL, lambda: with_patches(places=bytes(2 * 7 * 256 * 32))),
+    "patches-enter": (MODEL, lambda: with_patches(enter=bytes(32 * 32))),
+    "patches-enter-exponent": (MODEL, lambda: with_patches(enter_exp=b"\x0b" * 32)),
+    "patches-attend": (MODEL, lambda: with_patches(attend=bytes(3 * 32 * 32))),
+    "patches-widen-exponent": (MODEL, lambda: with_patches(widen_exp=b"\x0b" * 96)),
+    "patches-give": (MODEL, lambda: with_patches(give=bytes(16 * 32))),
+    "patches-give-exponent": (MODEL, lambda: with_patches(give_exp=b"\x0b" * 96)),
+    "patches-missing": (MODEL, lambda: without_sections("patches")),
+    "patches-missing-last": (MODEL, lambda: without_sections("give_exp")),
+    "patches-alone": (MODEL, lambda: without_sections(*PATCH_SECTIONS[1:])),
+    "patches-order": (MODEL, patches_before_join),
+    "patches-adapter": (MODEL, adapter_with_patches),
     "adapter-base": ("ModelNotFoundError", lambda: with_adapter(base=bytes(32))),
     "adapter-base-ngram": (MODEL, lambda: with_adapter(base=ngram_digest())),
     "adapter-base-size": (MODEL, lambda: with_adapter(base=bytes(31))),

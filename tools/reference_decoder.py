@@ -1354,6 +1354,11 @@ NEURAL_SECTIONS += ["join", "join_rate"]
 # "Where L is 3 or more, the sections upper and upper_exp stand behind inner_exp"
 _at = NEURAL_SECTIONS.index("inner_exp") + 1
 DEEP_SECTIONS = [*NEURAL_SECTIONS[:_at], "upper", "upper_exp", *NEURAL_SECTIONS[_at:]]
+# "has these sections besides, in this order, behind join_rate, and one without has none of them"
+PATCH_PRODUCTS = ["enter", "attend", "merge", "widen", "narrow", "give"]
+PATCH_SECTIONS = ["patches", "places"]
+PATCH_SECTIONS += [name + part for name in PATCH_PRODUCTS for part in ("", "_exp")]
+LONGEST = 8  # bytes of a patch
 
 
 @dataclass(frozen=True)
@@ -1373,6 +1378,17 @@ class Product:
 
 
 @dataclass(frozen=True)
+class PatchModel:
+    """The numbers of a model's patches."""
+
+    shape: Shape
+    places: list[tuple[int, ...]]  # what byte b brings at place k: 256 k + b
+    enter: Product
+    layers: dict[str, list[Product]]
+    give: Product
+
+
+@dataclass(frozen=True)
 class NeuralModel:
     """The numbers of a model of kind 3."""
 
@@ -1381,6 +1397,7 @@ class NeuralModel:
     layers: int
     tables: dict[str, tuple[int, ...]]
     products: dict[str, Product]
+    patches: PatchModel | None
 
 
 @lru_cache(maxsize=2)
@@ -1413,14 +1430,28 @@ def read_neural_model(data: bytes) -> NeuralModel:
         check(len(exponents) == rows and max(exponents) <= 10, f"section {name}_exp")
         weights = struct.iter_unpack(f"<{columns}b", sections[name])
         products[name] = Product(list(weights), exponents)
-    return NeuralModel(base, (n1, n2), layers, tables, products)
+    patches = read_patches(sections, n1, n2) if "patches" in sections else None
+    return NeuralModel(base, (n1, n2), layers, tables, products, patches)
+
+
+def read_patches(sections: dict[str, bytes], n1: int, n2: int) -> PatchModel:
+    """Return what the sections from `patches` on hold."""
+    # "The numbers of patches are bounded as those of shape in section 10."
+    shape = read_shape(sections, "patches")
+    width = shape.width
+    check(len(sections["places"]) == 2 * LONGEST * 256 * width, "section places")
+    (enter,) = read_products(sections, "enter", 1, width, n1)
+    (give,) = read_products(sections, "give", 1, 3 * n2, width)
+    places = list(struct.iter_unpack(f"<{width}h", sections["places"]))
+    return PatchModel(shape, places, enter, read_transformer(sections, shape), give)
 
 
 def read_neural_sections(data: bytes) -> dict[str, bytes]:
-    """Return the sections of a model of kind 3, whatever its layers."""
+    """Return the sections of a model of kind 3, whatever its layers, with patches or without."""
     count = unpack("8sHHI", data, "Model_File_Header")[3]
-    deep = count == len(DEEP_SECTIONS)
-    return read_model_sections(data, 3, DEEP_SECTIONS if deep else NEURAL_SECTIONS)
+    deep = count in (len(DEEP_SECTIONS), len(DEEP_SECTIONS) + len(PATCH_SECTIONS))
+    known = DEEP_SECTIONS if deep else NEURAL_SECTIONS
+    return read_model_sections(data, 3, known, PATCH_SECTIONS)
 
 
 # -------------------- model-file.md 6.1 Adapters (kind 7)
@@ -1496,6 +1527,57 @@ def carried(state: int, total: int, x: int) -> int:
     return product_input(state * g + 256 * x * (32_767 - g) + 16_384 >> 15)
 
 
+def parts_words(byte: int) -> bool:
+    # "when it is below 128 and none of 48 to 57, 65 to 90 and 97 to 122"
+    return byte < 128 and not (48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122)
+
+
+def patch_ends(b: int, c: int, size: int) -> bool:
+    """Return whether a patch of some bytes has ended with the byte b, which stands behind c."""
+    # "The patch has ended when b parts words and c does not, or when it has eight bytes."
+    return (parts_words(b) and not parts_words(c)) or size == LONGEST
+
+
+def entering(total: int, places: int) -> int:
+    """Return a number that enters the Transformer, of a total of enter and the sum of places."""
+    return clamp(wrap(total + 64 * places) + 64 >> 7, 32_767)
+
+
+def given(total: int) -> int:
+    """Return what the second layer is given, of a total of give."""
+    return wrap(4 * total)
+
+
+class Patches:
+    """The patches of a chunk: section 4.7."""
+
+    def __init__(self, model: PatchModel) -> None:
+        self.model = model
+        # "a list of bytes that is empty at its start; given, 3 n2 numbers that are 0 at its start;
+        # and the state of a Transformer, of which no step was taken"
+        self.patch: Numbers = []
+        self.given = [0] * len(model.give.rows)
+        self.transformer = Transformer(model.shape, model.layers)
+
+    def take(self, b: int, c: int, x: Numbers) -> None:
+        """Add the byte b behind the byte c, where x are the inputs of section 4.3."""
+        # "the byte b of section 4.1 is added to the end of the patch"
+        self.patch.append(b)
+        if patch_ends(b, c, len(self.patch)):
+            self.end(x)
+
+    def end(self, x: Numbers) -> None:
+        """Take a step with the patch, which has ended."""
+        model = self.model
+        rows = [model.places[256 * k + byte] for k, byte in enumerate(self.patch)]
+        totals = model.enter.sums(x, 0, model.shape.width)
+        places = [sum(numbers) for numbers in zip(*rows, strict=True)]
+        leaving = self.transformer.step([*map(entering, totals, places)])
+        self.given = [given(total) for total in model.give.sums(leaving, 0, len(self.given))]
+        # "and the patch is empty again"
+        self.patch = []
+
+
 class Network:
     """The byte network of a chunk."""
 
@@ -1505,6 +1587,7 @@ class Network:
         # States of all layers, the first one's first.
         self.states = [[0] * n1, *([0] * n2 for _ in range(model.layers - 1))]
         self.outs: Numbers = []  # out_2, out_3, ..., out_L, one after the other
+        self.patches = None if model.patches is None else Patches(model.patches)
 
     def high(self, last: int, freqs: Numbers) -> Numbers:
         """Take in a byte's past; return the corrections of its high symbol: section 4."""
@@ -1519,12 +1602,17 @@ class Network:
         first = self.states[0]
         self.states[0] = [moved(sums[i], sums[n1 + i], first[i]) for i in range(n1)]
         x = [product_input(state) for state in self.states[0]]
+        if self.patches is not None:
+            # "After section 4.2, and before section 4.3 uses given"
+            self.patches.take(last & 0xFF, last >> 8 & 0xFF, x)
         self.outs = []
         for k in range(2, model.layers + 1):
             name, skipped = ("inner", 0) if k == 2 else ("upper", 3 * n2 * (k - 3))
-            entering = model.products[name].sums(x, skipped, 3 * n2)
+            below = model.products[name].sums(x, skipped, 3 * n2)
+            if k == 2 and self.patches is not None:
+                below = [y + more for y, more in zip(below, self.patches.given, strict=True)]
             own = sums[2 * n1 + 3 * n2 * (k - 2) :]
-            t = [wrap(s + y) for s, y in zip(own, entering, strict=False)]
+            t = [wrap(s + y) for s, y in zip(own, below, strict=False)]
             state = self.states[k - 1]
             state = [moved(t[j], t[n2 + j], state[j]) for j in range(n2)]
             self.states[k - 1] = state
@@ -1618,7 +1706,7 @@ SUBWORD_SECTIONS += ["join", "join_rate", "counts", "spills", "tags", "rows", *S
 
 @dataclass(frozen=True)
 class Shape:
-    """The numbers of section shape."""
+    """The sizes of a Transformer: sections shape and patches."""
 
     width: int
     heads: int
@@ -1652,25 +1740,11 @@ def read_subword_model(data: bytes) -> SubwordModel:
     tokens = [sections["tokens"][a:b] for a, b in pairwise(ends)]
     check(len(set(tokens)) == len(tokens), "a token stands twice")
     check(sum(len(token) == 1 for token in tokens) == 256, "a byte is no token")
-    shape = Shape(*unpack("5H", sections["shape"], "shape"))
-    check(len(sections["shape"]) == 10, "section shape")
-    # "multiples of 16: width up to 512, hidden up to 4096, window up to 512"
-    for size, most in ((shape.width, 512), (shape.hidden, 4096), (shape.window, 512)):
-        check(size % 16 == 0 and 0 < size <= most, "section shape")
-    check(1 <= shape.layers <= 16, "section shape")
-    check(shape.heads >= 1 and shape.width % (16 * shape.heads) == 0, "section shape")
-    width, hidden = shape.width, shape.hidden
+    shape = read_shape(sections, "shape")
+    width = shape.width
     check(len(sections["embedding"]) == len(tokens) * width, "section embedding")
-    known = {
-        "attend": (shape.layers, 3 * width, width),
-        "merge": (shape.layers, width, width),
-        "widen": (shape.layers, hidden, width),
-        "narrow": (shape.layers, width, hidden),
-        "first": (1, 16, width),
-        "second": (1, 256, width),
-        "third": (1, 4096, width),
-    }
-    products = {name: read_products(sections, name, *known[name]) for name in known}
+    outputs = zip(BRANCHES, (16, 256, 4096), strict=True)
+    branches = [read_products(sections, name, 1, count, width)[0] for name, count in outputs]
     join = sections["join"] + sections["join_rate"]
     check(len(sections["join"]) == 4 * 96 and len(join) == 4 * 97, "sections join and join_rate")
     *weights, rate = struct.unpack("<97i", join)
@@ -1679,12 +1753,37 @@ def read_subword_model(data: bytes) -> SubwordModel:
         tokens,
         shape,
         list(struct.iter_unpack(f"<{width}b", sections["embedding"])),
-        {name: products[name] for name in TRANSFORMER_PRODUCTS},
-        [products[name][0] for name in BRANCHES],
+        read_transformer(sections, shape),
+        branches,
         tuple(weights),
         rate,
         read_rows_and_profiles(sections, SUBWORD_PROFILE),
     )
+
+
+def read_shape(sections: dict[str, bytes], name: str) -> Shape:
+    """Return the sizes of a Transformer, which a section holds."""
+    check(len(sections[name]) == 10, f"section {name}")
+    shape = Shape(*unpack("5H", sections[name], name))
+    # "multiples of 16: width up to 512, hidden up to 4096, window up to 512"
+    for size, most in ((shape.width, 512), (shape.hidden, 4096), (shape.window, 512)):
+        check(size % 16 == 0 and 0 < size <= most, f"section {name}")
+    # "layers is 1 to 16, and width is a multiple of 16 heads"
+    check(1 <= shape.layers <= 16, f"section {name}")
+    check(shape.heads >= 1 and shape.width % (16 * shape.heads) == 0, f"section {name}")
+    return shape
+
+
+def read_transformer(sections: dict[str, bytes], shape: Shape) -> dict[str, list[Product]]:
+    """Return the products of a Transformer, one of each for each layer."""
+    width, hidden = shape.width, shape.hidden
+    known = {
+        "attend": (3 * width, width),
+        "merge": (width, width),
+        "widen": (hidden, width),
+        "narrow": (width, hidden),
+    }
+    return {name: read_products(sections, name, shape.layers, *known[name]) for name in known}
 
 
 def read_products(

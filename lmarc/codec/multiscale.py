@@ -174,7 +174,7 @@ def _memory(
         thread_scratch().state(*tables),
         weights,
         model.scratch(tables[0], 1, ALONG),
-        model.hidden(ALONG),
+        model.hidden(ALONG, 1),
     )
 
 
@@ -249,6 +249,12 @@ def _changed(model: MultiscaleModel, count: int, memory: _Memory) -> list[Array]
         rows, later = len(hidden.before) // 2, len(hidden.layers) - 1
         views.append(hidden.first.reshape(rows, n1)[:count])
         views.append(hidden.later.reshape(later, rows, n2).transpose(1, 0, 2)[:count])
+        if hidden.patches:
+            moved = hidden.patches.transformer
+            views += [
+                array.reshape(len(hidden.patches.lengths), -1)[:count]
+                for array in (*hidden.patches[1:5], moved.keys, moved.values)
+            ]
     return views
 
 

@@ -23,7 +23,7 @@ from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
 
 if TYPE_CHECKING:
-    from lmarc.codec.neural_torch import TorchNetwork
+    from lmarc.codec.network_torch import TorchNetwork
 
 __all__ = [
     "CODEC", "compress_either", "compress_with", "decompress_together",
@@ -108,7 +108,7 @@ def _walk(
         model.ngram.weights(profile),
         thread_scratch().state(bits, match_bits),
         model.network,
-        model.hidden(ALONG),
+        model.hidden(ALONG, 1),
         joint,
         np.frombuffer(content + b"\0", np.uint8),
         bits,
@@ -164,7 +164,7 @@ def mixture_freqs(
 
 
 def _network(model: NeuralModel, name: str) -> TorchNetwork:
-    from lmarc.codec.neural_torch import TorchNetwork
+    from lmarc.codec.network_torch import TorchNetwork
 
     return TorchNetwork(model, name)
 

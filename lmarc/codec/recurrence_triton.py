@@ -1,4 +1,4 @@
-"""A layer's states over time on CUDA: what `neural_torch` does a step at a time, in one kernel.
+"""A layer's states over time on CUDA: what `network_torch` does a step at a time, in one kernel.
 
 spec/v1/neural.md, section 3: moved. Integers, so the same bits; a program walks along time with a
 block of units and asks for the numbers of the next step before it needs them.

@@ -24,7 +24,7 @@ from lmarc.model.subword import SubwordModel
 from lmarc.model.vocabulary import LEVELS
 
 if TYPE_CHECKING:
-    from lmarc.codec.subword_torch import TorchTransformer
+    from lmarc.codec.subword_torch import TorchSubword
 
 __all__ = [
     "CODEC", "choose_profile", "compress_with", "decompress_together",
@@ -156,10 +156,10 @@ def decompress_together(
     return decode_jobs("subword", model.mixture, payloads, decode)
 
 
-def _transformer(model: SubwordModel, name: str) -> TorchTransformer:
-    from lmarc.codec.subword_torch import TorchTransformer
+def _transformer(model: SubwordModel, name: str) -> TorchSubword:
+    from lmarc.codec.subword_torch import TorchSubword
 
-    return TorchTransformer(model, name)
+    return TorchSubword(model, name)
 
 
 elsewhere: Final = Elsewhere(_transformer)

@@ -19,14 +19,16 @@ from lmarc.model.multiscale import FINE, SET_ARRAYS, MultiscaleModel
 from lmarc.model.multiscale import PROFILE_ARRAYS as BLEND_ARRAYS
 from lmarc.model.neural import NeuralModel, shapes
 from lmarc.model.ngram import PROFILE_ARRAYS, NgramModel, thread_scratch
+from lmarc.model.patches import PATCHES
 from lmarc.model.subword import MIXTURE_ARRAYS, SubwordModel
 from lmarc.model.subword import shapes as subword_shapes
 from lmarc.model.transformer import Sizes
 from lmarc.model.vocabulary import LEVELS, Vocabulary
 
 __all__ = [
-    "INPUTS", "chinese", "content_of", "deep_blend", "deep_network", "noise", "prose", "records",
-    "small_blend", "small_lanes", "small_model", "small_network", "small_subword", "table",
+    "INPUTS", "chinese", "content_of", "deep_blend", "deep_network", "noise", "patched_blend",
+    "patched_network", "prose", "records", "small_blend", "small_lanes", "small_model",
+    "small_network", "small_subword", "table",
 ]  # fmt: skip
 
 _WORDS: Final = (
@@ -156,6 +158,21 @@ def deep_network() -> NeuralModel:
 
 
 @cache
+def patched_network() -> NeuralModel:
+    """Return another of three layers, the second of which is given what patches make."""
+    sizes = Sizes(width=32, heads=2, layers=2, hidden=48, window=16)
+    arrays = _drawn(
+        {name: kind for name, kind in shapes(32, 16, 3, sizes).items() if name != PATCHES}
+    )
+    arrays[PATCHES] = np.array(sizes, np.int32)
+    # Of the size that they have in networks that are trained: else a byte says all, and what the
+    # layers give is lost in it, or the second layer takes nothing but what it is given.
+    arrays["places"] >>= 4
+    arrays["give_exp"] += 2
+    return NeuralModel(arrays, small_model())
+
+
+@cache
 def small_subword() -> SubwordModel:
     """Return a subword model of some 400 tokens, with rows for some words and two profiles."""
     pieces = [word + end for word in _WORDS for end in (b"", b" ")] + [b'": ', b"\xe7\x9a\x84"]
@@ -205,6 +222,12 @@ def small_blend() -> MultiscaleModel:
 def deep_blend() -> MultiscaleModel:
     """Return one over `deep_network`."""
     return MultiscaleModel(_blend_arrays(BLEND_ARRAYS, N_SHAPES, 1), deep_network())
+
+
+@cache
+def patched_blend() -> MultiscaleModel:
+    """Return one over `patched_network`."""
+    return MultiscaleModel(_blend_arrays(BLEND_ARRAYS, N_SHAPES, 1), patched_network())
 
 
 @cache

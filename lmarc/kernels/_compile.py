@@ -20,6 +20,7 @@ from numba import njit, types
 from numba.core import cgutils, compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
+from numba.extending import overload
 from numba.np.arrayobj import make_array, populate_array
 
 from ._cache import Code
@@ -49,6 +50,27 @@ def _of(step: Step) -> Any:
     if step.known is None:
         step.known = step.find() if step.find is not None else njit(**STEP_OPTIONS)(step.function)
     return step.known
+
+
+def optional(function: Callable[..., Any]) -> Callable[..., None]:
+    """Return what Numba takes for a step that is nothing where its first argument is `()`."""
+    step = njit(**STEP_OPTIONS)(function)
+
+    def called(*arguments: Any) -> None:
+        pass
+
+    # Numba wants no annotations here: it compares parameters as they are written.
+    @overload(called, jit_options=STEP_OPTIONS)
+    def chosen(*arguments):  # type: ignore[no-untyped-def]
+        def nothing(*arguments):  # type: ignore[no-untyped-def]
+            return None
+
+        def all_of_it(*arguments):  # type: ignore[no-untyped-def]
+            step(*arguments)
+
+        return all_of_it if len(arguments[0]) else nothing
+
+    return called
 
 
 @contextmanager

@@ -208,6 +208,28 @@ def inlined(function: F) -> F:
     return Step(function)  # type: ignore[return-value]
 
 
+def optional(function: F) -> F:
+    """Make a step that is nothing where its first argument is an empty tuple.
+
+    Then none of it is compiled: what few models have costs the others no time to compile.
+    """
+    if PLAIN:
+
+        @functools.wraps(function)
+        def given(first: Any, *others: Any) -> Any:
+            return function(first, *others) if first else None
+
+        return given  # type: ignore[return-value]
+    COMPILED.append(function)
+
+    def find() -> Any:
+        from . import _compile
+
+        return _compile.optional(function)
+
+    return Step(function, find)  # type: ignore[return-value]
+
+
 def intrinsics(names: Iterable[str], find: Callable[[str], Any]) -> dict[str, Any]:
     """Return steps that the compiler knows by what `find` returns for their names."""
 

@@ -166,6 +166,13 @@ def _look(given: Lanes, before: I64Array, lane: int, position: int, bits: int) -
 
 
 @inlined
+def _rest(before: I64Array, lane: int) -> None:
+    """Let a lane that has ended see zeros: behind a word's end each byte would end a patch."""
+    before[2 * lane] = 0
+    before[2 * lane + 1] = 0
+
+
+@inlined
 def _take_high(
     given: Lanes, joints: neural.Joint, lane: int, position: int, corrections: Vector, bits: int
 ) -> Vector:
@@ -241,6 +248,8 @@ def decode(
             if _goes_on(given, lane, position):
                 freqs = _look(given, hidden.before, lane, position, bits)
                 network.see(hidden, lane, freqs)
+            else:
+                _rest(hidden.before, lane)
         network.step(net, hidden, len(hidden.before) // 2, 0)
         for lane in range(lanes):
             if _goes_on(given, lane, position):
@@ -269,13 +278,15 @@ def look(given: Lanes, before: I64Array, freqs: I32Array, position: int, bits: i
     Parameters
     ----------
     before : int64, shape (lanes * 2,)
-        Receives the byte before and the one before that.
+        Receives the byte before and the one before that; zeros for a lane that has ended.
     freqs : int32, shape (lanes * 16,)
         Receives the mixture's freqs; those of a lane that has ended stay.
     """
     for lane in range(len(given.coders)):
         if _goes_on(given, lane, position):
             store_i32(freqs, 16 * lane, _look(given, before, lane, position, bits))
+        else:
+            _rest(before, lane)
 
 
 @kernel

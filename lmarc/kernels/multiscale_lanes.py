@@ -224,6 +224,8 @@ def _decode(
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
                 network.see(hidden, lane, lanes._look(given, hidden.before, lane, position, bits))
+            else:
+                lanes._rest(hidden.before, lane)
         if n_pairs > 0:
             network.step(net, hidden, len(hidden.before) // 2, 0)
         for lane in range(count):

@@ -14,9 +14,9 @@ several chunks (a decoder goes along in all).  Integers add up to the same in an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import byte_products, pair_products
+from . import byte_products, pair_products, patches
 from ._jit import I16Array, I32Array, I64Array, inlined, integer
 from ._vector import (
     QUADS,
@@ -69,6 +69,8 @@ class Network(NamedTuple):
     high_scales: I32Array
     low_scales: I32Array
     see_low_scales: I32Array
+    # Nothing, or `patches.Patches`: then the kernel is compiled with what they do
+    patches: Any
 
 
 class Hidden(NamedTuple):
@@ -100,6 +102,8 @@ class Hidden(NamedTuple):
     units_1: I16Array
     units_2: I16Array
     layers: I16Array
+    # Nothing, or `patches.Memory`
+    patches: Any
 
 
 @inlined
@@ -107,6 +111,7 @@ def reset(hidden: Hidden) -> None:
     """The state before the first byte of a chunk, in all rows."""
     hidden.first[:] = 0
     hidden.later[:] = 0
+    patches.reset(hidden.patches)
 
 
 @inlined
@@ -315,6 +320,10 @@ def step(network: Network, hidden: Hidden, rows: int, along: int) -> None:
     _add_products(
         network.inner, network.inner_scales, hidden.first_packed, hidden.first_starts,
         n1 // PACKED, hidden.sums, 2 * n1, n_sums, rows,
+    )  # fmt: skip
+    patches.condition(
+        network.patches, hidden.patches, hidden.before, hidden.first_out, hidden.sums, 2 * n1,
+        rows, along,
     )  # fmt: skip
     _recur(hidden, 2, n_sums, rows, along)
     for layer in range(3, layers + 1):

@@ -138,7 +138,8 @@ def model(
                     static, weights, state, net.flags, tokens, position, level,
                     subword._symbol(token, level), bits, match_shift,
                 )  # fmt: skip
-        transformer.step(net.transformer, memory, here, start, 1)
+        transformer.place(memory, here, start, 1)
+        transformer.step(net.transformer, memory, here)
         for row in range(here):
             shares = 16 * subword.N_LEVELS * row
             _join_token(
@@ -290,7 +291,8 @@ def decode(
                 transformer.move(net.transformer, memory, count, row)
         if count == 0:
             break
-        transformer.step(net.transformer, memory, count, position, 0)
+        transformer.place(memory, count, position, 0)
+        transformer.step(net.transformer, memory, count)
         for row in range(count):
             pairs, lane = memory.normed_pairs, integer(tokens.rows[row])
             _take_token(given, joint, tokens, net, pairs, row, lane, position, bits, match_shift)

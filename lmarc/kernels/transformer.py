@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import byte_products, mixture, pair_products
+from . import mixture, products
 from ._jit import I16Array, I32Array, I64Array, inlined, integer, kernel
 from ._vector import (
     QUADS,
@@ -102,6 +102,9 @@ class Memory(NamedTuple):
     share_pairs: I32Array
     # (heads,): what brings shares to their sum
     scales: I32Array
+    # (R,) each: the sequence that a row's step belongs to, and how many steps of it were before
+    sequences: I64Array
+    positions: I64Array
 
 
 @inlined
@@ -291,23 +294,17 @@ def _multiply(
     """
     own, own_scales = part(weights, layer, layers), part(scales, layer, layers)
     outputs = len(own_scales)
-    if QUADS:
-        size = len(own) // outputs * 2
-        byte_products.enter(inputs, rows, size, memory.quads, memory.starts)
-        byte_products.multiply(
-            own, own_scales, memory.quads, memory.starts, size >> 2,
-            memory.sums, 0, outputs, rows, 0,
-        )  # fmt: skip
-    else:
-        memory.sums[: rows * outputs] = 0
-        n_pairs = len(own) // outputs // 2
-        pair_products.add(own, own_scales, pairs, n_pairs, memory.sums, 0, outputs, rows)
+    size = len(own) // outputs * 2 if QUADS else len(own) // outputs
+    memory.sums[: rows * outputs] = 0
+    products.add(
+        own, own_scales, inputs, pairs, size, memory.quads, memory.starts, memory.sums, rows
+    )
     return outputs
 
 
 @inlined
-def step(net: Transformer, memory: Memory, rows: int, position: int, along: int) -> None:
-    """Take what stands in `stream` through all layers, for each row; leave it in `normed`.
+def place(memory: Memory, rows: int, position: int, along: int) -> None:
+    """Say whose steps the next rows are.
 
     Parameters
     ----------
@@ -315,6 +312,17 @@ def step(net: Transformer, memory: Memory, rows: int, position: int, along: int)
         Steps of the sequence before the first row's.
     along : int
         1 where each row follows the one before in the same sequence, 0 where it is another's.
+    """
+    for row in range(rows):
+        memory.sequences[row] = 0 if along else row
+        memory.positions[row] = position + row if along else position
+
+
+@inlined
+def step(net: Transformer, memory: Memory, rows: int) -> None:
+    """Take what stands in `stream` through all layers, for each row; leave it in `normed`.
+
+    Whose steps they are stands in `sequences` and `positions`; those of a sequence are in order.
     """
     width, layers = integer(net.sizes[WIDTH]), integer(net.sizes[LAYERS])
     ring = integer(net.sizes[WINDOW]) * width
@@ -326,9 +334,8 @@ def step(net: Transformer, memory: Memory, rows: int, position: int, along: int)
             memory.normed, memory.normed_pairs, memory, rows,
         )  # fmt: skip
         for row in range(rows):
-            sequence = 0 if along else row
-            at = position + row if along else position
-            own = ring * (layers * sequence + layer)
+            at = integer(memory.positions[row])
+            own = ring * (layers * integer(memory.sequences[row]) + layer)
             _put(memory, row * outputs, width, own, at % integer(net.sizes[WINDOW]))
             _attend(net, memory, row, own, at)
         _multiply(
@@ -380,6 +387,7 @@ def walk(
         count = min(rows, steps - first)
         for at in range(0, count * width, 16):
             store_i16(memory.stream, at, load_i16(entering, first * width + at))
-        step(net, memory, count, first, 1)
+        place(memory, count, first, 1)
+        step(net, memory, count)
         for at in range(0, count * width, 16):
             store_i16(leaving, first * width + at, load_i16(memory.normed, at))

@@ -16,6 +16,8 @@ from lmarc.errors import ModelError
 from lmarc.model import file
 from lmarc.model import neural as whole
 from lmarc.model.neural import NeuralModel
+from lmarc.model.patches import PATCHES
+from lmarc.model.patches import SECTIONS as PATCH_SECTIONS
 
 __all__ = ["MAX_SHIFT", "TABLES", "applied", "check", "pack"]
 
@@ -59,10 +61,10 @@ def applied(sections: Mapping[str, bytes], base: Mapping[str, bytes]) -> dict[st
         When they do not fit the base. What comes of them is checked where it is parsed.
     """
     layers = whole.FIRST_DEEP if whole.UPPER in sections else 2
-    if tuple(base) != whole.sections_of(layers):
+    expected = whole.sections_of(layers, PATCHES in base)
+    if tuple(base) != expected:
         raise ModelError(
-            f"the base of an adapter has sections {', '.join(base)}, "
-            f"expected {', '.join(whole.sections_of(layers))}"
+            f"the base of an adapter has sections {', '.join(base)}, expected {', '.join(expected)}"
         )
     shifts = dict(zip(TABLES, sections["shifts"], strict=True))
     found = dict(base)
@@ -123,6 +125,9 @@ def pack(
     }  # fmt: skip
     if (model.units, model.layers) != (base.units, base.layers):
         raise ModelError("an adapter changes no units and no layers")
+    for name in PATCH_SECTIONS:
+        if not np.array_equal(model.arrays.get(name, ()), base.arrays.get(name, ())):
+            raise ModelError(f"an adapter changes no patches, section {name} differs")
     products = whole.products_of(model.layers)
     for name in products:
         if (model.arrays[f"{name}_exp"] != base.arrays[f"{name}_exp"]).any():

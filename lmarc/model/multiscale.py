@@ -147,9 +147,9 @@ class MultiscaleModel:
         network_ = 0 if self.neural is None else self.neural.multiply_adds
         return network_ + 2 * 16 * self.units[1]
 
-    def hidden(self, rows: int) -> Hidden:
-        """Return memory for the state of some rows."""
-        return _no_hidden(rows) if self.neural is None else self.neural.hidden(rows)
+    def hidden(self, rows: int, chunks: int | None = None) -> Hidden:
+        """Return memory for the state of some rows, as `NeuralModel.hidden` does."""
+        return _no_hidden(rows) if self.neural is None else self.neural.hidden(rows, chunks)
 
     def tables(self, profile: int) -> blend.Tables:
         """Return the read-only arrays that a chunk of this profile uses."""
@@ -263,10 +263,11 @@ def _no_network() -> Network:
     fields: dict[str, Any] = {
         name: np.zeros(0, np.int32 if name.endswith("_scales") else np.int16)
         for name in Network._fields
+        if name != "patches"
     }
     for array in fields.values():
         array.flags.writeable = False
-    return Network(**fields)
+    return Network(**fields, patches=())
 
 
 _NO_NETWORK: Final = _no_network()
@@ -282,7 +283,7 @@ def _no_hidden(rows: int) -> Hidden:
         name: np.zeros(0, np.int16 if name in _NUMBERS else np.int32) for name in Hidden._fields
     }
     fields |= {"seen": seen, "seen_packed": packed, "before": np.zeros(2 * rows, np.int64)}
-    fields["seen_starts"] = np.zeros(rows, np.int32)
+    fields |= {"seen_starts": np.zeros(rows, np.int32), "patches": ()}
     return Hidden(**fields)
 
 

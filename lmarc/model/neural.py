@@ -16,9 +16,9 @@ import numpy.typing as npt
 from lmarc.errors import ModelError
 from lmarc.kernels import network, neural
 from lmarc.kernels._vector import QUADS
-from lmarc.model import file
+from lmarc.model import file, patches
 from lmarc.model.ngram import NgramModel, aligned
-from lmarc.model.transformer import MAX_EXPONENT, paired, quads, scales_of
+from lmarc.model.transformer import MAX_EXPONENT, Sizes, paired, quads, scales_of
 
 __all__ = [
     "FIRST_DEEP", "MAX_LAYERS", "MAX_UNITS", "UPPER", "NeuralModel", "base_of", "inputs_of",
@@ -46,14 +46,17 @@ def products_of(layers: int) -> tuple[str, ...]:
     return (see, inner, *((UPPER,) if layers >= FIRST_DEEP else ()), *others)
 
 
-def sections_of(layers: int) -> tuple[str, ...]:
-    """Return the names of the sections of a model of some layers, in order."""
+def sections_of(layers: int, patched: bool = False) -> tuple[str, ...]:
+    """Return the names of the sections of a model of some layers, in order; perhaps of patches."""
     products = [f"{name}{part}" for name in products_of(layers) for part in ("", "_exp")]
     tables = ("last", "second_last", "low_bias")
-    return ("card", "ngram", "units", *tables, *products, "join", "join_rate")
+    more = patches.SECTIONS if patched else ()
+    return ("card", "ngram", "units", *tables, *products, "join", "join_rate", *more)
 
 
-def shapes(n1: int, n2: int, layers: int = 2) -> dict[str, tuple[str, tuple[int, ...]]]:
+def shapes(
+    n1: int, n2: int, layers: int = 2, sizes: Sizes | None = None
+) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return the type and shape of each section of numbers.
 
     Parameters
@@ -62,6 +65,8 @@ def shapes(n1: int, n2: int, layers: int = 2) -> dict[str, tuple[str, tuple[int,
         Units of the first layer, and of each of the others.
     layers : int
         2 to MAX_LAYERS.
+    sizes : Sizes, optional
+        Of the Transformer of a model with patches.
     """
     outputs = 2 * n1 + 3 * n2 * (layers - 1) + 16
     outs = (layers - 1) * n2
@@ -79,7 +84,7 @@ def shapes(n1: int, n2: int, layers: int = 2) -> dict[str, tuple[str, tuple[int,
     for name in products_of(layers):
         known[name] = ("i1", products[name])
         known[f"{name}_exp"] = ("u1", products[name][:-1])
-    return known
+    return known | (patches.shapes(sizes, n1, n2) if sizes else {})
 
 
 def multiply_adds(n1: int, n2: int, layers: int = 2) -> int:
@@ -113,6 +118,8 @@ class NeuralModel:
         n2, n1 = arrays["inner"].shape[0] // 3, arrays["inner"].shape[1]
         self.units = (n1, n2)
         self.layers = 1 + arrays["high"].shape[1] // n2
+        sizes = arrays.get(patches.PATCHES)
+        self.patches = None if sizes is None else Sizes(*sizes.tolist())
         none = {UPPER: np.zeros((0, 3 * n2, n2)), f"{UPPER}_exp": np.zeros((0, 3 * n2))}
         known = none | dict(arrays)
         laid_out = quads if QUADS else paired
@@ -122,16 +129,24 @@ class NeuralModel:
             low_bias=_flat(arrays["low_bias"], np.int16),
             **{name: laid_out(known[name]) for name in (*_PRODUCTS, UPPER)},
             **{f"{name}_scales": scales_of(known[f"{name}_exp"]) for name in (*_PRODUCTS, UPPER)},
+            patches=() if self.patches is None else patches.kernel_of(arrays),
         )
 
     @property
     def multiply_adds(self) -> int:
         """Products that the network takes for a byte."""
-        return multiply_adds(*self.units, self.layers)
+        own = multiply_adds(*self.units, self.layers)
+        return (
+            own if self.patches is None else own + patches.multiply_adds(self.patches, *self.units)
+        )
 
-    def hidden(self, rows: int) -> network.Hidden:
-        """Return memory for the state of some rows."""
+    def hidden(self, rows: int, chunks: int | None = None) -> network.Hidden:
+        """Return memory for the state of some rows, each of a chunk of its own if nothing is said.
+
+        `chunks` is 1 where rows follow each other in one.
+        """
         n1, n2 = self.units
+        chunks = rows if chunks is None else chunks
         later = self.layers - 1
         seen, seen_packed = inputs_of(rows * SEEN)
         first, first_packed = inputs_of(rows * n1)
@@ -154,6 +169,9 @@ class NeuralModel:
             units_1=np.zeros(n1, np.int16),
             units_2=np.zeros(n2, np.int16),
             layers=np.zeros(self.layers, np.int16),
+            patches=()
+            if self.patches is None
+            else patches.new_memory(self.patches, n1, n2, rows, chunks),
         )
 
     def joint(self) -> neural.Joint:
@@ -182,7 +200,8 @@ class NeuralModel:
         found = sections.get("units", b"")
         numbers = np.frombuffer(found[: len(found) & -2], "<u2").tolist()
         layers = numbers[2] if len(numbers) == 3 else 2
-        expected = sections_of(layers)
+        patched = patches.PATCHES in sections
+        expected = sections_of(layers, patched)
         if tuple(sections) != expected:
             raise ModelError(
                 f"neural model has sections {', '.join(sections)}; expected {', '.join(expected)}"
@@ -201,8 +220,9 @@ class NeuralModel:
                     f"a layer of a neural model has {units} units, "
                     f"expected a multiple of 16 up to {MAX_UNITS}"
                 )
+        sizes = patches.sizes_of(sections[patches.PATCHES]) if patched else None
         arrays = {}
-        for name, (dtype, shape) in shapes(n1, n2, layers).items():
+        for name, (dtype, shape) in shapes(n1, n2, layers, sizes).items():
             size = np.dtype(dtype).itemsize * int(np.prod(shape))
             if len(sections[name]) != size:
                 raise ModelError(
@@ -210,7 +230,7 @@ class NeuralModel:
                     f"expected {size}"
                 )
             arrays[name] = np.frombuffer(sections[name], dtype).reshape(shape)
-        for name in products_of(layers):
+        for name in (*products_of(layers), *(patches.PATCH_PRODUCTS if patched else ())):
             if arrays[f"{name}_exp"].max() > MAX_EXPONENT:
                 raise ModelError(f"section {name}_exp of a neural model exceeds {MAX_EXPONENT}")
         if not 0 <= int(arrays["join_rate"][0]) <= MAX_RATE:
@@ -227,14 +247,14 @@ class NeuralModel:
         base : bytes
             The n-gram model: its SHA-256, or its file to have it inside.
         """
-        known = shapes(*self.units, self.layers)
+        known = shapes(*self.units, self.layers, self.patches)
         units = self.units if self.layers == 2 else (*self.units, self.layers)
         sections = {
             "card": card,
             "ngram": base,
             "units": np.array(units, "<u2").tobytes(),
         }
-        for name in sections_of(self.layers)[len(sections) :]:
+        for name in sections_of(self.layers, self.patches is not None)[len(sections) :]:
             sections[name] = self.arrays[name].astype(known[name][0]).tobytes()
         return file.pack(file.KIND_NEURAL, sections)
 

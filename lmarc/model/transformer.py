@@ -153,4 +153,6 @@ def memory_of(sizes: Sizes, rows: int, sequences: int = 1) -> transformer.Memory
         shares=shares,
         share_pairs=shares.view(np.int32),
         scales=np.zeros(sizes.heads, np.int32),
+        sequences=np.zeros(rows, np.int64),
+        positions=np.zeros(rows, np.int64),
     )

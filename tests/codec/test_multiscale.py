@@ -21,13 +21,14 @@ NETWORK = vectors.small_blend()
 ALONE = naive_multiscale.random_blend(3, vectors.small_model())
 WILD = naive_multiscale.random_blend(4, naive_neural.random_network(5, 16, 32))
 DEEP = vectors.deep_blend()
+PATCHED = vectors.patched_blend()
 WILD_DEEP = naive_multiscale.random_blend(5, naive_neural.random_network(6, 16, 32, layers=3))
 
 
 @pytest.mark.parametrize(
     "model",
-    [NETWORK, ALONE, WILD, DEEP, WILD_DEEP],
-    ids=["network", "alone", "wild", "deep", "wild deep"],
+    [NETWORK, ALONE, WILD, DEEP, WILD_DEEP, PATCHED],
+    ids=["network", "alone", "wild", "deep", "wild deep", "patched"],
 )
 @pytest.mark.parametrize("make", [vectors.prose, vectors.records, vectors.table, vectors.noise])
 def test_the_reference_decoder_reads_what_is_written(model: MultiscaleModel, make: Any) -> None:
@@ -46,7 +47,9 @@ def test_any_bytes_come_back(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("primer", [b"", vectors.prose("before", 200)], ids=["", "primer"])
-@pytest.mark.parametrize("model", [NETWORK, ALONE, DEEP], ids=["network", "alone", "deep"])
+@pytest.mark.parametrize(
+    "model", [NETWORK, ALONE, DEEP, PATCHED], ids=["network", "alone", "deep", "patched"]
+)
 def test_beginnings_are_decoded_as_the_whole_is(model: MultiscaleModel, primer: bytes) -> None:
     primed = model.primed(primer) if primer else model
     contents = [vectors.prose(str(n), size) for n, size in enumerate((700, 1, 5000, 2, 699))]
@@ -68,7 +71,7 @@ def test_any_payload_gives_content_or_an_error(payload: bytes, size: int) -> Non
     assert len(content) == size
 
 
-@pytest.mark.parametrize("model", [NETWORK, DEEP], ids=["network", "deep"])
+@pytest.mark.parametrize("model", [NETWORK, DEEP, PATCHED], ids=["network", "deep", "patched"])
 def test_chunks_of_all_sizes_are_decoded_together_as_alone(model: MultiscaleModel) -> None:
     contents = [vectors.prose(str(n), size) for n, size in enumerate((700, 0, 1, 5000, 699, 4096))]
     payloads = [multiscale.compress_with(model, content) for content in contents]

@@ -21,6 +21,7 @@ from lmarc.codec.neural import (
 )
 from lmarc.errors import CorruptError, ModelError
 from lmarc.model import registry
+from lmarc.model.patches import SECTIONS
 from tools import reference_decoder
 
 CONTENTS = {
@@ -145,6 +146,16 @@ def test_every_number_of_a_model_counts(name: str) -> None:
     """A weight or an exponent that differs by one gives other bytes than the vectors have."""
     model = vectors.small_network()
     content = vectors.content_of("prose-4095")
+    changed = model.arrays[name] + np.where(model.arrays[name] > 100, -1, 1)
+    other = type(model)({**model.arrays, name: changed}, model.ngram)
+    assert compress_with(other, content) != compress_with(model, content)
+
+
+@pytest.mark.parametrize("name", SECTIONS[1:])
+@pytest.mark.parametrize("vector", ["json-8192", "chinese-8192", "noise-8192"])
+def test_every_number_of_patches_counts(vector: str, name: str) -> None:
+    model = vectors.patched_network()
+    content = vectors.content_of(vector)
     changed = model.arrays[name] + np.where(model.arrays[name] > 100, -1, 1)
     other = type(model)({**model.arrays, name: changed}, model.ngram)
     assert compress_with(other, content) != compress_with(model, content)

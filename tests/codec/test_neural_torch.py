@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from lmarc.codec import device, neural, vectors
-from lmarc.codec.neural_torch import TorchNetwork, scores_of
+from lmarc.codec import device, multiscale, neural, vectors
+from lmarc.codec.network_torch import TorchNetwork
+from lmarc.codec.neural_torch import scores_of
 from lmarc.codec.torch_products import EXACT_INPUTS
 from lmarc.model.neural import NeuralModel
+from lmarc.model.transformer import Sizes
 from tests import naive_neural
 
 
@@ -44,16 +46,29 @@ def plain(model: NeuralModel, content: bytes, freqs: Any) -> list[Any]:
 )
 def test_every_correction_is_the_plain_one(units: tuple[int, ...], exponents: int | None) -> None:
     """In float32, and in float64 where sums could be too large for it; also where they wrap."""
-    given = {} if exponents is None else {"exponents": exponents}
     n1, n2, *layers = units
-    model = naive_neural.random_network(3, n1, n2, layers=layers[0] if layers else 2, **given)
+    model = naive_neural.random_network(3, n1, n2, exponents, layers[0] if layers else 2)
     content = vectors.prose("torch", 9)
     freqs = np.random.default_rng(2).integers(1, 65_000, (len(content), 2, 16)).astype(np.uint16)
     found, _ = scores_of(TorchNetwork(model, "cpu"), content, freqs)
     assert found.tolist() == plain(model, content, freqs)
 
 
-MODELS = [vectors.small_network, vectors.deep_network]
+@pytest.mark.parametrize("exponents", [None, 0, 10])
+@pytest.mark.parametrize("start", [b"", b"...", b"word"])
+def test_every_correction_with_patches_is_the_plain_one(
+    start: bytes, exponents: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmarc.codec.neural_torch.ALONG", 13)
+    sizes = Sizes(16, 1, 1, 32, 16)
+    model = naive_neural.random_network(7, 32, 16, exponents, patches=sizes)
+    content = start + "Unbelievable -- façade, 1 2 3 (4) 5678901234!?\n\n的一是了 a b c.".encode()
+    freqs = np.random.default_rng(3).integers(1, 65_000, (len(content), 2, 16)).astype(np.uint16)
+    found, _ = scores_of(TorchNetwork(model, "cpu"), content, freqs)
+    assert found.tolist() == plain(model, content, freqs)
+
+
+MODELS = [vectors.small_network, vectors.deep_network, vectors.patched_network]
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -104,3 +119,31 @@ def test_chunks_are_coded_as_on_a_processor_however_many_together(
     assert [neural.compress_either(model, content) for content in some[:3]] == expected[:3]
     given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
     assert neural.decompress_together(model, given) == some
+
+
+def contents_of(count: int) -> list[bytes]:
+    """Text and bytes that are none, of all sizes from nothing on."""
+    makers = (vectors.prose, vectors.noise, vectors.chinese, vectors.records)
+    return [makers[n % 4](f"{n}", 29 * n) for n in range(count)]
+
+
+def test_patches_of_any_content_are_coded_as_on_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, some = vectors.patched_network(), contents_of(18)
+    payloads = [neural.compress_with(model, content) for content in some]
+    monkeypatch.setenv(device.DEVICE, "torch")
+    monkeypatch.setattr("lmarc.codec.neural_torch.ALONG", 100)
+    assert [neural.compress_with(model, content) for content in some] == payloads
+    given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
+    assert neural.decompress_together(model, given) == some
+
+
+@pytest.mark.slow  # kernels of a blend over patches are compiled
+def test_blends_over_patches_are_coded_as_on_a_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, some = vectors.patched_blend(), contents_of(10)
+    payloads = [multiscale.compress_with(model, content) for content in some]
+    monkeypatch.setenv(device.DEVICE, "torch")
+    assert [multiscale.compress_with(model, content) for content in some] == payloads
+    given = [(payload, len(content)) for payload, content in zip(payloads, some, strict=True)]
+    assert multiscale.decompress_together(model, given) == some

@@ -1,4 +1,4 @@
-"""The Transformer in PyTorch is that of the kernels and of the plain twin, number by number."""
+"""The Transformer of tokens in PyTorch is that of the kernels and of the plain twin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lmarc.codec import device, subword, vectors
-from lmarc.codec.subword_torch import TorchTransformer, _root, leaving_of
+from lmarc.codec.subword_torch import TorchSubword, leaving_of
 from lmarc.codec.torch_products import EXACT_INPUTS
 from lmarc.errors import CorruptError
 from lmarc.model import registry
@@ -44,19 +44,19 @@ def plain(model: SubwordModel, tokens: Any) -> list[list[int]]:
 def test_what_leaves_is_the_plain_one(sizes: Sizes, count: int) -> None:
     model = naive_subword.random_model(3, sizes)
     tokens = tokens_of(model, 1, count)
-    assert leaving_of(TorchTransformer(model, "cpu"), tokens).tolist() == plain(model, tokens)
+    assert leaving_of(TorchSubword(model, "cpu"), tokens).tolist() == plain(model, tokens)
 
 
 @pytest.mark.parametrize("sequences", [1, 3, 7])
 def test_steps_of_several_sequences_are_those_of_each(sequences: int) -> None:
     model = naive_subword.random_model(5, SIZES)
-    network = TorchTransformer(model, "cpu")
+    network = TorchSubword(model, "cpu")
     texts = np.stack([tokens_of(model, seed, 40) for seed in range(sequences)])
     past, found = network.start(sequences), []
     entering = np.concatenate([np.zeros((sequences, 1), np.int64), texts[:, :-1]], 1)
     for position in range(40):
         column = torch.from_numpy(entering[:, position].copy())
-        found.append(network.step(column, position, past))
+        found.append(network.step(network.entering(column), torch.tensor([position]), past))
     together = torch.stack(found, 1).numpy()
     for text, leaving in zip(texts, together, strict=True):
         assert (leaving == leaving_of(network, text)).all()
@@ -65,15 +65,15 @@ def test_steps_of_several_sequences_are_those_of_each(sequences: int) -> None:
 def test_the_state_goes_on_between_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     model = naive_subword.random_model(6, SIZES)
     tokens = tokens_of(model, 2, 150)
-    whole = leaving_of(TorchTransformer(model, "cpu"), tokens)
-    monkeypatch.setattr("lmarc.codec.subword_torch.SCORES", 2 * 16 * 16)
-    parts = TorchTransformer(model, "cpu")
+    whole = leaving_of(TorchSubword(model, "cpu"), tokens)
+    monkeypatch.setattr("lmarc.codec.transformer_torch.SCORES", 2 * 16 * 16)
+    parts = TorchSubword(model, "cpu")
     assert parts.along_steps == 32
     assert (leaving_of(parts, tokens) == whole).all()
 
 
 def test_nothing_depends_on_the_precision_that_is_allowed() -> None:
-    network = TorchTransformer(vectors.small_subword(), "cpu")
+    network = TorchSubword(vectors.small_subword(), "cpu")
     tokens = tokens_of(vectors.small_subword(), 4, 200)
     before = torch.get_float32_matmul_precision()
     expected = leaving_of(network, tokens)
@@ -82,14 +82,6 @@ def test_nothing_depends_on_the_precision_that_is_allowed() -> None:
         assert (leaving_of(network, tokens) == expected).all()
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def test_roots_are_exact() -> None:
-    values = [0, 1, 2, 3, 4, 2**52 - 1]
-    values += [k * k + d for k in (5, 2**25, 2**26 - 1) for d in (-1, 0, 1)]
-    found = _root(torch.tensor(values))
-    for value, root in zip(values, found.tolist(), strict=True):
-        assert root * root <= value < (root + 1) ** 2
 
 
 @pytest.mark.parametrize("profile", [0, 1])

@@ -3,10 +3,11 @@
     python -m tests.conformance.coder THREADS INPUT...
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
-`neural:KIND-SIZE`, `deep:KIND-SIZE`, `subword:KIND-SIZE`, `multiscale:KIND-SIZE`,
-`lanes:KIND-SIZE`, `tower:KIND-SIZE` or `primed:KIND-SIZE`: coded with a small network of two
-layers or of more, the small subword model or a small blend, without lanes of its own, with them,
-over the deep network, or behind a primer, and decoded again alone and in batches.
+`neural:KIND-SIZE`, `deep:KIND-SIZE`, `patched:KIND-SIZE`, `subword:KIND-SIZE`,
+`multiscale:KIND-SIZE`, `lanes:KIND-SIZE`, `tower:KIND-SIZE`, `words:KIND-SIZE` or
+`primed:KIND-SIZE`: coded with a small network of two layers or of more or with patches, the small
+subword model or a small blend, without lanes of its own, with them, over the deep network, over
+the one with patches, or behind a primer, and decoded again alone and in batches.
 """
 
 import hashlib
@@ -20,12 +21,19 @@ from lmarc.codec import jobs, multiscale, neural, ngram, subword, vectors
 from lmarc.kernels import _jit
 from lmarc.model import registry
 from lmarc.model.multiscale import MultiscaleModel
+from lmarc.model.neural import NeuralModel
 
 TOGETHER = 64  # chunks that are decoded in one batch, as through PyTorch
+NETWORKS: dict[str, Callable[[], NeuralModel]] = {
+    "neural": vectors.small_network,
+    "deep": vectors.deep_network,
+    "patched": vectors.patched_network,
+}
 BLENDS: dict[str, Callable[[], MultiscaleModel]] = {
     "multiscale": vectors.small_blend,
     "lanes": vectors.small_lanes,
     "tower": vectors.deep_blend,
+    "words": vectors.patched_blend,
     "primed": lambda: vectors.small_lanes().primed(vectors.records("primer", 700)),
 }
 
@@ -37,8 +45,8 @@ def digest(name: str) -> str:
     makers = {"json": vectors.records, "csv": vectors.table}
     make = makers.get(kind) or getattr(vectors, kind)
     content = make(name, int(size))
-    if which in ("neural", "deep"):
-        network = vectors.small_network() if which == "neural" else vectors.deep_network()
+    if which in NETWORKS:
+        network = NETWORKS[which]()
         payload = neural.compress_with(network, content)
         decoded = neural.decompress_with(network, payload, len(content))
         if neural.decompress_together(network, [(payload, len(content))] * 3) != [content] * 3:

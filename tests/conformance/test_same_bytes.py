@@ -32,6 +32,8 @@ MULTISCALE = [
     for kind in KINDS
     for size in (1, 700, 20_000)
 ]
+# Networks with patches are compiled apart from all others.
+PATCHED = [f"words:{kind}-{size}" for kind in KINDS for size in (1, 700, 20_000)]
 # In plain Python a byte takes milliseconds.
 LITTLE = [
     "prose-1",
@@ -42,14 +44,17 @@ LITTLE = [
     "noise-100",
     "neural:prose-99",
     "deep:prose-99",
+    "patched:prose-99",
     "subword:prose-99",
     "multiscale:json-99",
     "lanes:csv-99",
     "tower:json-99",
+    "words:json-99",
     "primed:json-99",
 ]
 # Through PyTorch on a processor it takes milliseconds too.
 ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300", "deep:json-300"]
+ELSEWHERE += ["patched:json-300", "words:prose-300"]
 ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
 ELSEWHERE += ["lanes:json-300", "lanes:prose-300", "primed:json-300"]
@@ -83,9 +88,17 @@ def run(cache: Path | None, threads: int, names: list[str], **environment: str) 
 @pytest.fixture(scope="session")
 def native() -> dict[str, Any]:
     """What this processor gives, one chunk after the other."""
-    return run(None, 1, [*INPUTS, *LITTLE, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE, *ELSEWHERE])
+    names = [*INPUTS, *LITTLE, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE, *PATCHED, *ELSEWHERE]
+    return run(None, 1, names)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([*INPUTS, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE], id="most"),
+        pytest.param(PATCHED, id="patches"),
+    ],
+)
 @pytest.mark.parametrize(
     ("processor", "has"),
     [
@@ -96,14 +109,12 @@ def native() -> dict[str, Any]:
     ],
 )
 def test_every_processor_gives_the_same_bytes(
-    native: dict[str, Any], tmp_path: Path, processor: str, has: str
+    native: dict[str, Any], tmp_path: Path, processor: str, has: str, names: list[str]
 ) -> None:
     flags = Path("/proc/cpuinfo")
     if has == "AVX2" and flags.exists() and "avx2" not in flags.read_text():
         pytest.skip("this processor cannot run AVX2")
-    found = run(
-        tmp_path, 2, [*INPUTS, *SHIPPED, *NEURAL, *SUBWORD, *MULTISCALE], NUMBA_CPU_NAME=processor
-    )
+    found = run(tmp_path, 2, names, NUMBA_CPU_NAME=processor)
     assert found["target"] == processor
     assert found["digests"].items() <= native["digests"].items()
 
@@ -120,7 +131,7 @@ def test_a_network_in_pytorch_gives_the_same_bytes(native: dict[str, Any]) -> No
 
 
 def test_threads_that_share_a_model_give_the_same_bytes(native: dict[str, Any]) -> None:
-    found = run(None, 5, [*INPUTS, *NEURAL, *SUBWORD, *MULTISCALE])
+    found = run(None, 5, [*INPUTS, *NEURAL, *SUBWORD, *MULTISCALE, *PATCHED])
     assert found["digests"].items() <= native["digests"].items()
 
 

@@ -21,7 +21,7 @@ FOLDER = Path(lmarc.kernels.__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = (
     "contexts", "counting", "distributions", "lanes", "match", "mixture", "network", "neural",
-    "ngram", "placing", "rans",
+    "ngram", "patches", "placing", "rans",
 )  # fmt: skip
 # Compiles every kernel without optimisation and without the cache, and tells the types of all
 # variables, of the steps inlined into them too.
@@ -45,6 +45,8 @@ from tests.kernels.test_placing import placed
 from tests import tiny
 from lmarc.codec import neural, vectors
 from lmarc.codec.ngram import compress_with, decompress_with
+from lmarc.model.transformer import Sizes
+from tests.naive_neural import random_network
 from tests.kernels import test_distributions
 
 test_counting.test_counts_are_the_plain_ones(1)
@@ -56,6 +58,8 @@ decompress_with(model, compress_with(model, b"some text"), 9)
 net = vectors.small_network()
 payload = neural.compress_with(net, b"some text")
 neural.decompress_with(net, payload, 9)
+patched = random_network(1, 16, 16, patches=Sizes(16, 1, 1, 16, 16))
+neural.compress_with(patched, b"some text")
 os.environ["LMARC_DEVICE"] = "torch"
 neural.decompress_with(net, neural.compress_with(net, b"some text"), 9)
 test_distributions.freqs_of(b"some text")

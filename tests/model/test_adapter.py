@@ -11,7 +11,7 @@ import pytest
 
 from lmarc.codec import vectors
 from lmarc.errors import ModelError, ModelNotFoundError
-from lmarc.model import adapter, file, registry
+from lmarc.model import adapter, file, patches, registry
 from lmarc.model.neural import NeuralModel, base_of, shapes
 
 BASE = vectors.small_network()
@@ -91,6 +91,55 @@ def test_an_adapter_of_a_deep_network_has_its_layers(
             adapter.applied(own, base)
     with pytest.raises(ModelError, match="changes no units and no layers"):
         adapter.pack(model, BASE, shift=5, **given)
+
+
+def test_an_adapter_of_a_network_with_patches_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patched = vectors.patched_network()
+    data = patched.pack(b"{}", NGRAM)
+    (tmp_path / "patched.lmmodel").write_bytes(data)
+    monkeypatch.setenv(registry.MODEL_PATH, str(tmp_path))
+    model = changed(base=patched)
+    for name in adapter.TABLES:
+        far = np.abs(model.arrays[name] - patched.arrays[name]) > 127 << 5
+        model.arrays[name][far] = patched.arrays[name][far]
+    given = {"card": b"{}", "digest": hashlib.sha256(data).digest(), "ngram": b""}
+    coded = adapter.pack(model, patched, shift=5, **given)
+    own = file.unpack(coded, file.KIND_ADAPTER)
+    assert not set(own) & set(patches.SECTIONS)
+    again = registry.neural_model(hashlib.sha256(coded).digest(), coded)
+    assert again.patches == patched.patches
+    for name in shapes(*patched.units, patched.layers, patched.patches):
+        assert (again.arrays[name] == model.arrays[name]).all(), name
+    # It is told by the base alone whether there are patches; what has not all of them is none.
+    base = file.unpack(data, file.KIND_NEURAL)
+    assert adapter.applied(own, base)["places"] == base["places"]
+    del base["give"]
+    with pytest.raises(ModelError, match="the base of an adapter has sections card"):
+        adapter.applied(own, base)
+    with pytest.raises(ModelError, match=r"adapter has sections .*, patches; expected"):
+        adapter.check(own | {"patches": bytes(10)})
+
+
+@pytest.mark.parametrize("name", [name for name in patches.SECTIONS if name != patches.PATCHES])
+def test_an_adapter_changes_no_patches(name: str) -> None:
+    base = vectors.patched_network()
+    arrays = base.arrays | {name: base.arrays[name].copy()}
+    arrays[name].flat[5] -= 1
+    given = {"card": b"{}", "digest": DIGEST, "ngram": b""}
+    with pytest.raises(ModelError, match=f"changes no patches, section {name} differs"):
+        adapter.pack(NeuralModel(arrays, base.ngram), base, shift=5, **given)
+
+
+def test_an_adapter_adds_no_patches_and_takes_none() -> None:
+    base = vectors.patched_network()
+    plain = {name: array for name, array in base.arrays.items() if name not in patches.SECTIONS}
+    without = NeuralModel(plain, base.ngram)
+    given = {"card": b"{}", "digest": DIGEST, "ngram": b""}
+    for model, other in ((without, base), (base, without)):
+        with pytest.raises(ModelError, match="changes no patches, section patches differs"):
+            adapter.pack(model, other, shift=5, **given)
 
 
 @pytest.mark.usefixtures("_base_file")

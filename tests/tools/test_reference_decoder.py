@@ -1,14 +1,25 @@
 """The second decoder: it needs no lmarc, reads every fixture, and brings back what is intact."""
 
 import ast
+import hashlib
 import os
+import struct
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tools import craft_ngram, good_archives, ngram_archives, reference_decoder
+import lmarc
+from lmarc.model import registry
+from tools import (
+    craft_ngram,
+    good_archives,
+    multiscale_archives,
+    neural_archives,
+    ngram_archives,
+    reference_decoder,
+)
 from tools.craft import Builder, Chunk, Entry, Piece, file, records, simple
 
 ROOT = Path(__file__).parent.parent.parent
@@ -182,3 +193,52 @@ def test_a_model_that_is_not_embedded_is_taken_from_a_file(
     assert run(data, tmp_path) == (1, {})
     (tmp_path / "model").write_bytes(model)
     assert run(data, tmp_path, "--model", str(tmp_path / "model")) == (0, {b"0": text})
+
+
+@pytest.mark.parametrize("codec", [neural_archives.NEURAL, multiscale_archives.MULTISCALE])
+def test_an_adapter_has_the_patches_of_its_base(
+    codec: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both decoders read what is coded with it, and what is coded with a blend over it."""
+    base = neural_archives.patched_model()
+    monkeypatch.setattr(reference_decoder, "TRUSTED", {hashlib.sha256(base).digest(): base})
+    (tmp_path / "base.lmmodel").write_bytes(base)
+    monkeypatch.setenv(registry.MODEL_PATH, str(tmp_path))
+    adapter = craft_ngram.pack_model(neural_archives.adapter_sections(base), kind=7)
+    text = neural_archives.PATCHED_TEXT
+    if codec == neural_archives.NEURAL:
+        data = neural_archives.archive(adapter, text, neural_archives.payload(adapter, 0, text), 7)
+        read = reference_decoder.read_neural_model(adapter)
+    else:
+        units = struct.pack("<2H", *neural_archives.PATCHED_UNITS[:2])
+        blend = multiscale_archives.multiscale_model(below=adapter, units=units)
+        coded = multiscale_archives.payload(blend, 0, text)
+        data = multiscale_archives.archive(blend, [(text, coded)])
+        network = reference_decoder.read_multiscale_model(blend).network
+        assert network is not None
+        read = network
+    assert read.patches == reference_decoder.read_neural_model(base).patches
+    assert read.tables["last"] != reference_decoder.read_neural_model(base).tables["last"]
+    code, contents = run(data, tmp_path)
+    assert (code, list(contents.values())) == (0, [text])
+    with lmarc.open(tmp_path / "archive.lmarc") as archive:
+        archive.extract(tmp_path / "again")
+    assert tree(tmp_path / "again") == contents
+
+
+def test_what_the_unlawful_patches_are_made_of_is_lawful() -> None:
+    data = craft_ngram.pack_model(neural_archives.still_sections(), kind=3)
+    patches = reference_decoder.read_neural_model(data).patches
+    assert patches is not None
+    assert patches.shape == reference_decoder.Shape(*neural_archives.SIZES)
+
+
+def test_fixtures_of_patches_have_more_of_them_than_attention_sees() -> None:
+    for text in (neural_archives.PATCHED_TEXT, neural_archives.PATCHED_TEXT[-160:]):
+        ends, size, last = 0, 0, 0
+        for byte in b"\0" + text:
+            size += 1
+            if reference_decoder.patch_ends(byte, last, size):
+                ends, size = ends + 1, 0
+            last = byte
+        assert ends > neural_archives.SIZES[-1]
