@@ -47,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"layers, 2 to {MAX_LAYERS} (default: those of --init, or 2)",
     )
     parser.add_argument(
+        "--patches",
+        type=course.shape,
+        metavar="WxHxLxFxN",
+        help="give the network patches, of a word or so: width, heads, layers, hidden units and "
+        "window in patches of a Transformer that steps once for each (default: those of --init, "
+        "or none)",
+    )
+    parser.add_argument(
         "--adapter",
         action="store_true",
         help="write only how the network differs from that of --init, in a small file to embed",
@@ -123,14 +131,10 @@ def run(arguments: argparse.Namespace) -> int:
         from lmarc.train.loop import LOG, Settings
 
         base, inside = base_model(arguments.ngram)
-        corpus = gather(
-            documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
-        )
-        steps.done(f"read {size(corpus.size)} of text")
         init = initial_model(arguments.init, base)
         differs = adapter_base(arguments.init) if arguments.adapter else None
         first, second = arguments.units or (init.units if init is not None else DEFAULT_UNITS)
-        folds = read_folds(arguments.fold, arguments.column, arguments.field, arguments.max_text)
+        found = None if init is None or init.patches is None else tuple(init.patches)
         settings = Settings(
             first=first,
             second=second,
@@ -140,10 +144,16 @@ def run(arguments: argparse.Namespace) -> int:
             decay=0.01 if differs is None else 0.0,  # what no text changes stays as it is
             bits=arguments.bits,
             prune=arguments.prune,
+            patches=arguments.patches or found,
             soft=0.0 if arguments.teacher is None else arguments.soft or _SOFT,
             **course.course_of(arguments),
         )
-
+        settings.sizes()  # before text is read
+        corpus = gather(
+            documents(arguments.paths, arguments.column, arguments.field), arguments.max_text
+        )
+        steps.done(f"read {size(corpus.size)} of text")
+        folds = read_folds(arguments.fold, arguments.column, arguments.field, arguments.max_text)
         steps.begin("training")
         data = train_neural(
             corpus,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +15,13 @@ from lmarc.codec.ngram import choose_profile
 from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import ModelError
 from lmarc.kernels import neural, ngram
+from lmarc.model import patches
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.byte_network import ByteNetwork, Shape
-from lmarc.train.grid import TABLE_UNIT
+from lmarc.train.grid import entries, integers, table_of, weights_of
+from lmarc.train.patch_network import PatchNetwork
+from lmarc.train.transformer import TransformerShape
 
 __all__ = ["exponents_of", "export", "origins_of", "restore", "snapped", "train_join"]
 
@@ -26,9 +30,12 @@ _PRODUCTS: Final = ("see", "inner", "upper", "high", "low", "see_low")
 _TABLES: Final = ("last", "second_last", "low_bias")
 
 
-def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
+def export(net: ByteNetwork | PatchNetwork, base: NgramModel) -> NeuralModel:
     """Return the integers of a network that was trained with rounding; joined one to one."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    if isinstance(net, PatchNetwork):
+        arrays = export(net.below, base).arrays | _patches(net)
+        return NeuralModel(arrays, base)
+    arrays = {}
     with torch.no_grad():
         for name in _PRODUCTS:
             if name == "upper" and net.shape.layers == 2:
@@ -42,11 +49,25 @@ def export(net: ByteNetwork, base: NgramModel) -> NeuralModel:
                 arrays["upper_exp"] = arrays["upper_exp"].reshape(upper)
         for name in _TABLES:
             weight = net.low_bias.weight if name == "low_bias" else net.weight(name)
-            table = torch.floor(weight.float().cpu() / TABLE_UNIT + 0.5)
-            arrays[name] = table.clamp(-32768, 32767).numpy().astype(np.int16)
+            arrays[name] = entries(weight)
     arrays["join"] = np.full((neural.N_SETS, neural.N_WEIGHTS), 65536, np.int32)
     arrays["join_rate"] = np.array([JOIN_RATE], np.int32)
     return NeuralModel(arrays, base)
+
+
+def _patches(net: PatchNetwork) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays that a network with patches has more."""
+    shape = net.transformer.shape
+    with torch.no_grad():
+        places = entries(net.weight("places")).reshape(patches.LONGEST, 256, shape.width)
+        found: dict[str, npt.NDArray[Any]] = {
+            patches.PATCHES: np.array(astuple(shape), np.uint16),
+            "places": places,
+            **net.transformer.arrays(),
+        }
+        for name in ("enter", "give"):
+            found[name], found[f"{name}_exp"] = integers(getattr(net, name).weight)
+    return found
 
 
 def exponents_of(model: NeuralModel) -> dict[str, torch.Tensor]:
@@ -60,16 +81,19 @@ def exponents_of(model: NeuralModel) -> dict[str, torch.Tensor]:
 
 def origins_of(model: NeuralModel) -> dict[str, torch.Tensor]:
     """Return a model's weights, for `ByteNetwork.origins`."""
-    weights = _floats(model)
+    weights = _weights(model)
     del weights["low_bias"]
-    return {name: torch.from_numpy(array) for name, array in weights.items()}
+    return weights
 
 
 def snapped(model: NeuralModel, base: NeuralModel, shift: int) -> NeuralModel:
-    """Return the model whose tables differ from those of `base` as an adapter can say: by int8
-    multiples of 2**shift.
+    """Return the model that differs from `base` as an adapter can say: its tables by int8 multiples
+    of 2**shift, its patches in nothing.
     """
     arrays = dict(model.arrays)
+    if base.patches is not None:
+        # The same numbers, which a file may have with other exponents.
+        arrays |= {name: base.arrays[name] for name in patches.SECTIONS}
     for name in _TABLES:
         known = base.arrays[name].astype(np.int32)
         steps = (arrays[name] - known + (1 << shift >> 1)) >> shift
@@ -79,10 +103,11 @@ def snapped(model: NeuralModel, base: NeuralModel, shift: int) -> NeuralModel:
     return NeuralModel(arrays, model.ngram)
 
 
-def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
+def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork | PatchNetwork:
     """Return a network with a model's weights: what `export` made of it, to go on with training.
 
-    With a larger `shape` it is grown: it predicts the same, and what it has more begins by chance
+    It has the patches that the model has. With a larger `shape` it is grown: it predicts the same,
+    and what it has more begins by chance
     (Chen, Goodfellow and Shlens, *Net2Net*, 2016).
 
     Raises
@@ -97,6 +122,25 @@ def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
             f"the network to begin with has {model.layers} layers of {n1} and {n2} units, expected "
             f"at most {shape.layers} of {shape.first} and {shape.second}"
         )
+    net = _grown(model, shape)
+    if model.patches is None:
+        return net
+    whole = PatchNetwork(net, TransformerShape(*model.patches))
+    whole.transformer.load(model.arrays)
+    enter, give = (
+        weights_of(model.arrays[name], model.arrays[f"{name}_exp"]) for name in ("enter", "give")
+    )
+    listening = torch.arange(3 * shape.second).view(3, -1)[:, :n2].flatten()
+    with torch.no_grad():
+        whole.places.weight.copy_(table_of(model.arrays["places"]).flatten(0, 1))
+        whole.enter.weight.zero_()[:, :n1] = enter
+        whole.give.weight[listening] = give
+    return whole
+
+
+def _grown(model: NeuralModel, shape: Shape) -> ByteNetwork:
+    """Return the network below patches, of a `shape` that is no smaller than the model's."""
+    n1, n2 = model.units
     net = ByteNetwork(shape)
     first = torch.arange(2 * shape.first).view(2, -1)[:, :n1].flatten()
     # What enters the layers from the second on, and what leaves them.
@@ -108,8 +152,8 @@ def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
     with torch.no_grad():
         # New units are not listened to yet.
         net.inner.weight[:, n1:] = 0
-        for name, array in _floats(model).items():
-            weight, kept = getattr(net, name).weight, torch.from_numpy(array)
+        for name, kept in _weights(model).items():
+            weight = getattr(net, name).weight
             if name == "last":
                 weight[:, outputs] = kept
             elif name == "second_last":
@@ -129,17 +173,14 @@ def restore(model: NeuralModel, shape: Shape | None = None) -> ByteNetwork:
     return net
 
 
-def _floats(model: NeuralModel) -> dict[str, npt.NDArray[np.float32]]:
-    found: dict[str, npt.NDArray[np.float32]] = {}
-    for name in _PRODUCTS:
-        if name not in model.arrays:
-            continue
-        exponents = model.arrays[f"{name}_exp"].astype(np.float32)[..., None]
-        weights = model.arrays[name].astype(np.float32) * np.exp2(-exponents)
-        found[name] = weights.reshape(-1, weights.shape[-1])
-    for name in _TABLES:
-        found[name] = model.arrays[name].astype(np.float32) * np.float32(TABLE_UNIT)
-    return found
+def _weights(model: NeuralModel) -> dict[str, torch.Tensor]:
+    """Return the weights of products and tables but for those of patches."""
+    found = {
+        name: weights_of(model.arrays[name], model.arrays[f"{name}_exp"]).flatten(0, -2)
+        for name in _PRODUCTS
+        if name in model.arrays
+    }
+    return found | {name: table_of(model.arrays[name]) for name in _TABLES}
 
 
 def train_join(model: NeuralModel, pieces: Sequence[bytes]) -> tuple[NeuralModel, float, float]:

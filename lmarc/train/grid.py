@@ -7,14 +7,17 @@ entries are multiples of 2**-5: finer ones bring nothing, and the file has half 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from lmarc.train.scan import Round
 
 __all__ = [
-    "DIFFERENCE", "TABLE_GRID", "TABLE_STEP", "TABLE_UNIT", "Grid", "dyadic", "product_grid",
+    "DIFFERENCE", "TABLE_GRID", "TABLE_STEP", "TABLE_UNIT", "Grid", "dyadic", "entries", "integers",
+    "product_grid", "table_of", "weights_of",
 ]  # fmt: skip
 
 TABLE_UNIT: Final = 2.0**-11  # of table entries
@@ -56,6 +59,31 @@ def dyadic(weight: torch.Tensor, largest: int = LARGEST) -> torch.Tensor:
 def product_grid(exponents: torch.Tensor) -> Grid:
     """Return the grid of a product's weights, (outputs, inputs), with exponents (outputs, 1)."""
     return Grid(torch.exp2(-exponents), LARGEST)
+
+
+def integers(weight: torch.Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]]:
+    """Return a product's weights as a file has them: int8, and the exponent of each output."""
+    exponents = dyadic(weight)
+    whole = torch.floor(weight * torch.exp2(exponents) + 0.5).clamp(-LARGEST, LARGEST)
+    return whole.cpu().numpy().astype(np.int8), exponents[:, 0].cpu().numpy().astype(np.uint8)
+
+
+def entries(table: torch.Tensor) -> npt.NDArray[np.int16]:
+    """Return a table's entries as a file has them."""
+    whole = torch.floor(table.float().cpu() / TABLE_UNIT + 0.5).clamp(-32768, 32767)
+    found: npt.NDArray[np.int16] = whole.numpy().astype(np.int16)
+    return found
+
+
+def weights_of(integers: npt.NDArray[Any], exponents: npt.NDArray[Any]) -> torch.Tensor:
+    """Return the weights of products that a file has, float32, of the shape of `integers`."""
+    scale = np.exp2(-exponents.astype(np.float32))[..., None]
+    return torch.from_numpy(integers.astype(np.float32) * scale)
+
+
+def table_of(entries: npt.NDArray[Any]) -> torch.Tensor:
+    """Return a table that a file has, float32."""
+    return torch.from_numpy(entries.astype(np.float32) * np.float32(TABLE_UNIT))
 
 
 TABLE_GRID: Final = Grid(torch.tensor(TABLE_STEP * TABLE_UNIT), 32767 // TABLE_STEP)

@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from lmarc.errors import ModelError
+from lmarc.model.transformer import Sizes
 from lmarc.train.correction import Corrector, bits_of
 from lmarc.train.distil import Teacher
 from lmarc.train.feed import Batch, Feed, Source
@@ -73,6 +74,24 @@ class Settings(Course):
     layers: int = 2
     bits: int = 8  # of weights, or 4
     prune: float = 0.0  # share of the multiply-adds to leave out before
+    # Of the Transformer over patches: width, heads, layers, hidden, window; None without patches
+    patches: tuple[int, ...] | None = None
+
+    def sizes(self) -> Sizes | None:
+        """Return the Transformer's sizes, if there are patches.
+
+        Raises
+        ------
+        ModelError
+            For those that it cannot have, or with fewer units or bits.
+        """
+        if self.patches is None:
+            return None
+        if self.prune or self.bits != 8:
+            raise ModelError("a network with patches keeps its units, and weights of eight bits")
+        sizes = Sizes(*self.patches)
+        sizes.check()
+        return sizes
 
 
 class InTheLoop(Protocol):

@@ -12,11 +12,13 @@ import torch
 
 from lmarc.codec.neural import model_steps as joint_steps
 from lmarc.codec.ngram import choose_profile, model_steps
+from lmarc.errors import ModelError
 from lmarc.kernels import ngram
 from lmarc.model import adapter, registry
 from lmarc.model.multiscale import MultiscaleModel
 from lmarc.model.neural import NeuralModel, base_of
 from lmarc.model.ngram import NgramModel, thread_scratch
+from lmarc.model.transformer import Sizes
 from lmarc.train.beneath import AdapterBase, Fold, texts_of, with_folds
 from lmarc.train.byte_network import ByteNetwork, Shape
 from lmarc.train.correction import Corrector
@@ -33,10 +35,12 @@ from lmarc.train.feed import ByteSource
 from lmarc.train.grid import DIFFERENCE, TABLE_STEP
 from lmarc.train.loop import Settings, train_network
 from lmarc.train.ngram import mixture_pieces
+from lmarc.train.patch_network import PatchNetwork
 from lmarc.train.pruning import prune
 from lmarc.train.rounding import round_to_four_bits, sense
+from lmarc.train.transformer import TransformerShape
 
-__all__ = ["held_out_bits", "train_neural"]
+__all__ = ["beginning", "held_out_bits", "train_neural"]
 
 # Of the tables' steps: finer ones make adapters larger and no better.
 ADAPTER_SHIFT: Final = (DIFFERENCE * TABLE_STEP).bit_length() - 1
@@ -84,7 +88,7 @@ def train_neural(
     teacher : Corrector, optional
         A network over the same mixture whose distributions are learnt too.
     differs : AdapterBase, optional
-        Make an adapter of it; `init` has its units.
+        Make an adapter of it; `init` has its units, and its patches, which stay as they are.
     blend : MultiscaleModel, optional
         As `blend_model` returns it: learn to correct what it makes of the mixture, not the mixture.
     folds : sequence of Fold
@@ -98,20 +102,24 @@ def train_neural(
     Raises
     ------
     ModelError
-        When there is too little text, nothing to resume from, or `init` is too large.
+        When there is too little text, nothing to resume from, or `init` is too large or has other
+        patches.
     """
     unseen = texts_of(corpus, every_part)
     texts, others = with_folds(unseen, folds, blend)
     torch.manual_seed(settings.seed)
-    shape = Shape(settings.first, settings.second, settings.layers)
-    net = ByteNetwork(shape) if init is None else restore(init, shape)
+    net = beginning(settings, init, adapts=differs is not None)
+    below = net.below if isinstance(net, PatchNetwork) else net
     source = ByteSource(base, blend)
     if settings.prune:
-        net = prune(net, settings.prune, source, texts, settings, others)
+        net = prune(below, settings.prune, source, texts, settings, others)
         done(f"pruned to {net.shape.first}x{net.shape.second} units")
     if differs is not None:
-        net.exponents = exponents_of(differs.model)
-        net.origins = origins_of(differs.model)
+        below.exponents = exponents_of(differs.model)
+        below.origins = origins_of(differs.model)
+        # An adapter changes no patches.
+        net.requires_grad_(False)
+        below.requires_grad_(True)
     net = train_network(
         net,
         source,
@@ -153,6 +161,36 @@ def train_neural(
         ngram=inside if own else b"",
         shift=ADAPTER_SHIFT,
     )
+
+
+def beginning(
+    settings: Settings, init: NeuralModel | None = None, *, adapts: bool = False
+) -> ByteNetwork | PatchNetwork:
+    """Return the network that a training begins with: by chance, or `init`.
+
+    Where `init` has no patches, and `settings` has, they are not listened to yet; an adapter of
+    `init`, which `adapts` says is to be made, cannot have them then.
+
+    Raises
+    ------
+    ModelError
+        When `init` does not fit `settings`.
+    """
+    sizes = settings.sizes()
+    shape = Shape(settings.first, settings.second, settings.layers)
+    if init is not None and init.patches != sizes and (adapts or init.patches is not None):
+        raise ModelError(
+            f"the network to {'adapt' if adapts else 'begin with'} has {_said(init.patches)}, "
+            f"expected {_said(sizes)}"
+        )
+    net = ByteNetwork(shape) if init is None else restore(init, shape)
+    if sizes is None or isinstance(net, PatchNetwork):
+        return net
+    return PatchNetwork(net, TransformerShape(*sizes))
+
+
+def _said(sizes: Sizes | None) -> str:
+    return "no patches" if sizes is None else f"patches of {'x'.join(map(str, sizes))}"
 
 
 def held_out_bits(

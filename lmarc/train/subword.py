@@ -18,11 +18,11 @@ from lmarc.kernels import ngram, subword_coder
 from lmarc.kernels.neural import N_WEIGHTS
 from lmarc.model.ngram import NgramModel
 from lmarc.model.subword import BRANCHES, SubwordModel
-from lmarc.model.transformer import PRODUCTS, Sizes
+from lmarc.model.transformer import Sizes
 from lmarc.model.vocabulary import Vocabulary
 from lmarc.train.data import Corpus
 from lmarc.train.export import JOIN_RATE
-from lmarc.train.grid import dyadic
+from lmarc.train.grid import integers
 from lmarc.train.loop import Course, train_network
 from lmarc.train.ngram import MIN_TEXT, mixture_pieces
 from lmarc.train.subword_network import EMBEDDING_UNIT, SubwordNetwork
@@ -160,23 +160,13 @@ def export(net: SubwordNetwork, vocabulary: Vocabulary, mixture: NgramModel) -> 
     with torch.no_grad():
         table = torch.floor(net.embedding.weight / EMBEDDING_UNIT + 0.5).clamp(-127, 127)
         arrays["embedding"] = table.numpy().astype(np.int8)
-        for name in PRODUCTS:
-            layers = [_integers(part.weight) for part in getattr(net.transformer, name)]
-            arrays[name] = np.stack([weights for weights, _ in layers])
-            arrays[f"{name}_exp"] = np.stack([exponents for _, exponents in layers])
+        arrays |= net.transformer.arrays()
         for name, part in zip(BRANCHES, net.branches, strict=True):
-            arrays[name], arrays[f"{name}_exp"] = _integers(part.weight)
+            arrays[name], arrays[f"{name}_exp"] = integers(part.weight)
     arrays["join"] = np.full((subword_coder.N_SETS, N_WEIGHTS), 65536, np.int32)
     arrays["join_rate"] = np.array([JOIN_RATE], np.int32)
     sizes = Sizes(shape.width, shape.heads, shape.layers, shape.hidden, shape.window)
     return SubwordModel(vocabulary, mixture, sizes, arrays)
-
-
-def _integers(weight: Any) -> tuple[Array, Array]:
-    """Return int8 weights and the exponent of each output."""
-    exponents = dyadic(weight)
-    scaled = torch.floor(weight * torch.exp2(exponents) + 0.5).clamp(-127, 127)
-    return scaled.numpy().astype(np.int8), exponents[:, 0].numpy().astype(np.uint8)
 
 
 def train_join(model: SubwordModel, pieces: Sequence[bytes]) -> SubwordModel:

@@ -13,13 +13,17 @@ of two. Norms have no gains of their own: the weights behind them have them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from lmarc.train.grid import dyadic, product_grid
+from lmarc.model.transformer import PRODUCTS
+from lmarc.train.grid import dyadic, integers, product_grid, weights_of
 from lmarc.train.scan import Round
 
 __all__ = ["Past", "Transformer", "TransformerShape", "int8_weights", "slopes"]
@@ -183,6 +187,23 @@ class Transformer(nn.Module):
             x = self._stream(x + self._product(self.narrow[layer], hidden))
         seen = (past.seen + (steps if counts is None else counts)).clamp_max(self.shape.window)
         return self._norm(x), Past(torch.stack(keys_kept), torch.stack(values_kept), seen)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the products as a file has them, when they were trained with rounding."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        with torch.no_grad():
+            for name in PRODUCTS:
+                layers = [integers(part.weight) for part in getattr(self, name)]
+                found[name], found[f"{name}_exp"] = map(np.stack, zip(*layers, strict=True))
+        return found
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take weights from what `arrays` has returned."""
+        with torch.no_grad():
+            for name in PRODUCTS:
+                weights = weights_of(arrays[name], arrays[f"{name}_exp"])
+                for part, weight in zip(getattr(self, name), weights, strict=True):
+                    part.weight.copy_(weight)
 
     def _newest(self, part: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
         """Return the last window of keys or values, (B, window + T, width), without gradient."""

@@ -12,7 +12,12 @@ import pytest
 from lmarc.cli import main
 from lmarc.codec import vectors
 from lmarc.model import file, registry
+from lmarc.train.beneath import base_model
+from lmarc.train.byte_network import ByteNetwork, Shape
+from lmarc.train.export import export
 from lmarc.train.grid import DIFFERENCE
+from lmarc.train.patch_network import PatchNetwork
+from lmarc.train.transformer import TransformerShape
 
 
 @pytest.fixture
@@ -162,6 +167,88 @@ def test_an_adapter_is_small_and_an_archive_needs_its_base(
     monkeypatch.delenv(registry.MODEL_PATH)
     for path in (archive, other):
         assert main(["verify", path, "-q"]) == 0
+
+
+def test_a_network_gets_patches_and_keeps_them(
+    tmp_path: Path, little: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, patched, out = (tmp_path / f"{name}.lmmodel" for name in ("plain", "patched", "out"))
+    write_networks(model_file, plain)
+    options = ["--ngram", str(model_file), "--train-text", "30k", "--teacher", str(plain)]
+    given = ["--init", str(plain), "--patches", "32x2x1x32x16"]
+    first = trained(capsys, little, patched, *options, *given)
+    sections = file.unpack(patched.read_bytes(), file.KIND_NEURAL)
+    assert np.frombuffer(sections["patches"], "<u2").tolist() == [32, 2, 1, 32, 16]
+    assert json.loads(sections["card"])["settings"]["patches"] == [32, 2, 1, 32, 16]
+    options[-1] = str(patched)
+    second = trained(capsys, little, out, *options, "--init", str(patched))
+    assert second["bits_per_byte"] < first["bits_per_byte"]  # type: ignore[operator]
+    assert file.unpack(out.read_bytes(), file.KIND_NEURAL)["patches"] == sections["patches"]
+
+
+def test_an_adapter_keeps_the_patches_of_its_base(
+    tmp_path: Path,
+    little: Path,
+    model_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base, out = tmp_path / "base.lmmodel", tmp_path / "out.lmmodel"
+    write_networks(model_file, tmp_path / "plain", base)
+    monkeypatch.setenv(registry.MODEL_PATH, str(base))
+    options = ["--ngram", str(model_file), "--init", str(base), "--adapter"]
+    trained(capsys, little, out, *options, "--patches", "32x2x1x32x16")
+    assert file.kind_of(out.read_bytes()) == file.KIND_ADAPTER
+    archive, source = str(tmp_path / "a.lmarc"), str(little / "1.txt")
+    coding = ["--preset", "max", "--model", str(out)]
+    assert main(["create", archive, source, "-q", *coding]) == 0
+    assert main(["verify", archive, "-q", "--model", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("begins", "options", "message"),
+    [
+        ("patched", ["--patches", "32x2x1x32x32"], "expected patches of 32x2x1x32x32"),
+        ("patched", ["--bits", "4"], "weights of eight bits"),
+        ("patched", ["--prune", "0.5"], "keeps its units"),
+        ("plain", ["--patches", "32x3x1x32x16"], "3 heads of a Transformer share 32 numbers"),
+        ("plain", ["--patches", "32x2x1x32x16", "--adapter"], "the network to adapt has no"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused(
+    begins: str,
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    little: Path,
+    model_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_networks(model_file, tmp_path / "plain", tmp_path / "patched")
+    monkeypatch.setenv(registry.MODEL_PATH, str(tmp_path / begins))
+    command = ["train", "neural", str(little), "-o", str(tmp_path / "out"), *QUICK]
+    command += ["--ngram", str(model_file), "--init", str(tmp_path / begins)]
+    assert main([*command, *options]) > 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def write_networks(model_file: Path, plain: Path, patched: Path | None = None) -> None:
+    """Write a network, and one with patches, that have learnt nothing."""
+    base, inside = base_model(str(model_file))
+    net = ByteNetwork(Shape(16, 16))
+    plain.write_bytes(export(net, base).pack(b"{}", inside))
+    if patched is not None:
+        whole = PatchNetwork(net, TransformerShape(32, 2, 1, 32, 16))
+        patched.write_bytes(export(whole, base).pack(b"{}", inside))
+
+
+def test_patches_of_another_form_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "neural", "x", "-o", "y", "--patches", "32x2"])
+    assert "is not of the form 96x3x2x192x128" in capsys.readouterr().err
 
 
 def test_four_bits_and_fewer_units_make_smaller_files(
