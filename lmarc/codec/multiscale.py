@@ -249,11 +249,11 @@ def _changed(model: MultiscaleModel, count: int, memory: _Memory) -> list[Array]
         rows, later = len(hidden.before) // 2, len(hidden.layers) - 1
         views.append(hidden.first.reshape(rows, n1)[:count])
         views.append(hidden.later.reshape(later, rows, n2).transpose(1, 0, 2)[:count])
-        if hidden.patches:
-            moved = hidden.patches.transformer
+        if own := hidden.patches:
+            kept = (own.lengths, own.bytes, own.counts, own.given)
             views += [
-                array.reshape(len(hidden.patches.lengths), -1)[:count]
-                for array in (*hidden.patches[1:5], moved.keys, moved.values)
+                array.reshape(len(own.lengths), -1)[:count]
+                for array in (*kept, own.transformer.keys, own.transformer.values)
             ]
     return views
 

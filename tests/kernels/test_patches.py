@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +11,7 @@ from lmarc.kernels import patches
 from lmarc.model.neural import NeuralModel
 from lmarc.model.patches import SECTIONS
 from lmarc.model.transformer import Sizes
-from tests.kernels.test_network import plain_steps, walk, walk_together
+from tests.kernels.test_network import plain_steps, says_the_same, walk, walk_together
 from tests.naive_neural import random_network
 
 SIZES = Sizes(32, 2, 2, 48, 16)
@@ -122,16 +118,4 @@ print("the same")
 
 
 def test_bytes_are_multiplied_as_pairs_are() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BOTH_WAYS],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "NUMBA_DISABLE_JIT": "1",
-        },
-        cwd=Path(__file__).parent.parent.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "the same\n", done.stderr
+    says_the_same(BOTH_WAYS)
