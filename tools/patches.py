@@ -26,7 +26,7 @@ from torch import nn
 
 from lmarc.cli import course
 from lmarc.cli import options as units
-from lmarc.model import patches, registry
+from lmarc.model import registry
 from lmarc.model.neural import NeuralModel, multiply_adds
 from lmarc.model.transformer import Sizes
 from lmarc.train import loop
@@ -135,7 +135,7 @@ class Tool:
             return restore(model)
         sizes = Sizes(*self.options.shape)
         if kind == "units":
-            return restore(model, grown(model, products_of(model.units, model.layers, sizes)))
+            return restore(model, grown(model, multiply_adds(*model.units, model.layers, sizes)))
         below = restore(model)
         assert isinstance(below, ByteNetwork)
         net = PatchNetwork(below, TransformerShape(*sizes))
@@ -154,7 +154,7 @@ class Tool:
         shape = (net.below if patched else net).shape
         name = "with patches" if patched else f"{shape.first}x{shape.second}"
         sizes = Sizes(*self.options.shape) if patched else None
-        products = products_of((shape.first, shape.second), shape.layers, sizes)
+        products = multiply_adds(shape.first, shape.second, shape.layers, sizes)
         settings = Settings(
             minutes=1e9,
             text=units.size(text) if text else self.options.text,
@@ -199,12 +199,6 @@ def bytes_of(checkpoint: Path) -> int:
     if not checkpoint.exists():
         return 0
     return int(torch.load(checkpoint, weights_only=True)["bytes"])
-
-
-def products_of(shape: tuple[int, int], layers: int, sizes: Sizes | None) -> int:
-    """Return the multiply-adds of a byte."""
-    own = multiply_adds(*shape, layers)
-    return own if sizes is None else own + patches.multiply_adds(sizes, *shape)
 
 
 def grown(model: NeuralModel, products: int) -> Shape:

@@ -153,17 +153,16 @@ def _step(net: Patches, memory: Memory, count: int) -> None:
     width = integer(net.transformer.sizes[transformer.WIDTH])
     moved = memory.transformer
     n1 = len(memory.first) // len(memory.ended)
-    products.add(
+    products.multiply(
         net.enter, net.enter_scales, memory.first, memory.first_pairs, n1, memory.quads,
-        memory.starts, memory.sums, count,
+        memory.starts, memory.sums, count, 1,
     )  # fmt: skip
     for at in range(0, count * width, 16):
         # Rounded so that nothing overflows.
         value = ((load_i32(memory.sums, at) >> 6) + 1) >> 1
         store_i16(moved.stream, at, minimum(maximum(value, splat(-32767)), splat(32767)))
     transformer.step(net.transformer, moved, count)
-    memory.sums[: count * len(net.give_scales)] = 0
-    products.add(
+    products.multiply(
         net.give, net.give_scales, moved.normed, moved.normed_pairs, width, memory.quads,
-        memory.starts, memory.sums, count,
+        memory.starts, memory.sums, count, 0,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from ._vector import QUADS
 
 
 @inlined
-def add(
+def multiply(
     weights: I16Array,
     scales: I32Array,
     inputs: I16Array,
@@ -18,8 +18,9 @@ def add(
     starts: I32Array,
     sums: I32Array,
     rows: int,
+    onto: int,
 ) -> None:
-    """Add to `len(scales)` sums of each row.
+    """Write `len(scales)` sums of each row, or add to what is there.
 
     Parameters
     ----------
@@ -37,10 +38,16 @@ def add(
     sums : int32, shape (rows * outputs,)
         Changed.
     rows : int
+    onto : int
+        1 to add, 0 to write: a constant, so that the other is not compiled.
     """
     outputs = len(scales)
     if QUADS:
         byte_products.enter(inputs, rows, size, quads, starts)
-        byte_products.multiply(weights, scales, quads, starts, size >> 2, sums, 0, outputs, rows, 1)
+        byte_products.multiply(
+            weights, scales, quads, starts, size >> 2, sums, 0, outputs, rows, onto
+        )
     else:
+        if onto == 0:
+            sums[: rows * outputs] = 0
         pair_products.add(weights, scales, pairs, size >> 1, sums, 0, outputs, rows)

@@ -295,9 +295,8 @@ def _multiply(
     own, own_scales = part(weights, layer, layers), part(scales, layer, layers)
     outputs = len(own_scales)
     size = len(own) // outputs * 2 if QUADS else len(own) // outputs
-    memory.sums[: rows * outputs] = 0
-    products.add(
-        own, own_scales, inputs, pairs, size, memory.quads, memory.starts, memory.sums, rows
+    products.multiply(
+        own, own_scales, inputs, pairs, size, memory.quads, memory.starts, memory.sums, rows, 0
     )
     return outputs
 

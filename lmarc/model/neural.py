@@ -87,11 +87,15 @@ def shapes(
     return known | (patches.shapes(sizes, n1, n2) if sizes else {})
 
 
-def multiply_adds(n1: int, n2: int, layers: int = 2) -> int:
-    """Return the products that a network takes for a byte; of those for low symbols a sixteenth."""
+def multiply_adds(n1: int, n2: int, layers: int = 2, sizes: Sizes | None = None) -> int:
+    """Return the products that a network takes for a byte; of those for low symbols a sixteenth.
+
+    Parameters are those of `shapes`.
+    """
     known = shapes(n1, n2, layers)
-    sizes = {name: int(np.prod(known[name][1])) for name in products_of(layers)}
-    return sum(sizes.values()) - sizes["low"] * 15 // 16
+    counts = {name: int(np.prod(known[name][1])) for name in products_of(layers)}
+    own = sum(counts.values()) - counts["low"] * 15 // 16
+    return own + (patches.multiply_adds(sizes, n1, n2) if sizes else 0)
 
 
 def base_of(sections: Mapping[str, bytes]) -> tuple[bytes, bytes | None]:
@@ -135,10 +139,7 @@ class NeuralModel:
     @property
     def multiply_adds(self) -> int:
         """Products that the network takes for a byte."""
-        own = multiply_adds(*self.units, self.layers)
-        return (
-            own if self.patches is None else own + patches.multiply_adds(self.patches, *self.units)
-        )
+        return multiply_adds(*self.units, self.layers, self.patches)
 
     def hidden(self, rows: int, chunks: int | None = None) -> network.Hidden:
         """Return memory for the state of some rows, each of a chunk of its own if nothing is said.
