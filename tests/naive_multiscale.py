@@ -21,7 +21,10 @@ LANES = (0, 2, 15, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
 
 def random_blend(
-    seed: int, base: NeuralModel | NgramModel, lanes: tuple[int, ...] | None = None
+    seed: int,
+    base: NeuralModel | NgramModel,
+    lanes: tuple[int, ...] | None = None,
+    doubts: tuple[int, int] | None = None,
 ) -> MultiscaleModel:
     """Return a blend of random numbers, as wild as a lawful file can hold."""
     random = np.random.default_rng(seed)
@@ -37,6 +40,8 @@ def random_blend(
     arrays["sures"][0] >>= 14 - fine
     for name in ("bytes", "confidences", *(SET_ARRAYS if lanes else ())):
         arrays[name][0] >>= 15 - fine
+    if doubts:
+        arrays["doubts"] = np.array(doubts, np.int32)
     count = len(lanes or FIRST_LANES)
     arrays["sures"][0, ..., count + blend.MIXTURE] += 40_000 << fine
     return MultiscaleModel(arrays, base, lanes)

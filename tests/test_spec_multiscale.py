@@ -22,10 +22,12 @@ def shapes_after(text: Any, memory: Any, lanes: Any, cursor: Any, fields: Any) -
     contexts.reset(cursor, fields)
     for position in range(len(text) - 1):
         byte = int(text[position])
-        shapes.compute_keys(memory, lanes, cursor, text, position, 0, 11)
-        shapes.advance(memory, cursor, byte)
+        shapes.ask(memory, 255, cursor, 11)
+        shapes.compute_keys(memory, 255, lanes, cursor, text, position, 0)
+        shapes.advance(memory, 255, cursor, byte)
         contexts.advance(cursor, fields, position, byte)
-    shapes.compute_keys(memory, lanes, cursor, text, len(text) - 1, 0, 11)
+    shapes.ask(memory, 255, cursor, 11)
+    shapes.compute_keys(memory, 255, lanes, cursor, text, len(text) - 1, 0)
 
 
 @kernel

@@ -85,7 +85,7 @@ def sections(profile_count: int = 1, /, **changes: bytes) -> dict[str, bytes]:
         **blend_sections(profile_count, changes.get("lanes", b"")),
         **changes,
     }
-    own = SET_SECTIONS if "lanes" in changes else []
+    own = [*SET_SECTIONS, "doubts"] if "lanes" in changes else []
     return {name: known[name] for name in (*MULTISCALE_SECTIONS, *own) if name in known}
 
 
@@ -184,6 +184,24 @@ def one_lane() -> bytes:
     return archive(model, [(content, payload(model, 0, content))])
 
 
+def doubts() -> bytes:
+    """Chunks of two profiles whose symbols are left to the n-gram mixture where it is sure."""
+    below = neural_archives.neural_model(ngram=two_profiles())
+    changes = {"units": UNITS, "lanes": LANES, "doubts": ints(1, 60_000) + ints(1, 20_000)}
+    model = multiscale_model(2, below=below, **changes)
+    contents = [(0, EXAMPLE_TEXT + LINES * 3), (1, b"{'a': [1, 2]}\n" * 9), (1, LINES * 2)]
+    chunks = [(content, payload(model, profile, content)) for profile, content in contents]
+    return archive(model, chunks)
+
+
+def primed_doubts() -> bytes:
+    """Chunks over an n-gram model alone, behind a text, with few symbols that are doubted."""
+    model = multiscale_model(lanes=bytes([3, 8, 15]), doubts=ints(1, 33_000))
+    model = primed_model(model, LINES + EXAMPLE_TEXT)
+    contents = [EXAMPLE_TEXT, LINES * 2]
+    return archive(model, [(content, payload(model, 0, content)) for content in contents], PRIMED)
+
+
 def primed() -> bytes:
     """Chunks with thirteen lanes over a network, behind a text that they go on with."""
     below = neural_archives.neural_model()
@@ -260,8 +278,10 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "multiscale-lanes": lanes,
     "multiscale-patched": patched,
     "multiscale-one-lane": one_lane,
+    "multiscale-doubts": doubts,
     "primed-multiscale": primed,
     "primed-multiscale-alone": primed_alone,
+    "primed-doubts": primed_doubts,
     "primed-patched": primed_patched,
 }
 
@@ -308,6 +328,13 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "multiscale-sets-size": (
         MODEL,
         lambda: with_sections(lanes=LANES, sets=ints(16 * SET_ROWS - 1, 0)),
+    ),
+    "multiscale-doubts-zero": (MODEL, lambda: with_sections(lanes=LANES, doubts=ints(1, 0))),
+    "multiscale-doubts-above": (MODEL, lambda: with_sections(lanes=LANES, doubts=ints(1, 65_537))),
+    "multiscale-doubts-size": (MODEL, lambda: with_sections(lanes=LANES, doubts=ints(2, 9000))),
+    "multiscale-doubts-alone": (
+        MODEL,
+        lambda: with_model(pack_model({**sections(), "doubts": ints(1, 60_000)}, kind=6)),
     ),
     "multiscale-head-rate": (MODEL, lambda: with_sections(head_rates=pair(60_000, 256))),
     "primed-ngram-below": (MODEL, lambda: with_primed(example_model())),

@@ -777,9 +777,12 @@ def check_kind(data: bytes, kind: int) -> None:
 
 
 def read_model_sections(
-    data: bytes, wanted: int, known: list[str], more: Sequence[str] = ()
+    data: bytes, wanted: int, known: list[str], *more: Sequence[str]
 ) -> dict[str, bytes]:
-    """Return the sections of a model file, decoded; those of `more` stand there all or none."""
+    """Return the sections of a model file, decoded.
+
+    Those of each of `more` stand there all or none, and only behind all of those before.
+    """
     magic, version, kind, count = unpack("8sHHI", data, "Model_File_Header")
     check(magic == bytes.fromhex("8d4c4d4d4f440d0a"), "Model_Magic is missing")
     check(version == 1 and kind == wanted, f"a model file has version {version} and kind {kind}")
@@ -798,9 +801,12 @@ def read_model_sections(
         sections[name.rstrip(b"\0").decode("latin-1")] = decompress(frame, size)
         position += stored
     # "has exactly these sections, in this order"
-    names = [name.ljust(16, "\0").encode() for name in (*known, *more)]
+    lawful = [known]
+    for group in more:
+        lawful.append([*lawful[-1], *group])
     check(
-        [name for name, _, _ in headers] in (names, names[: len(known)]),
+        [name for name, _, _ in headers]
+        in [[name.ljust(16, "\0").encode() for name in names] for names in lawful],
         f"the sections of a model of kind {kind}",
     )
     return sections
@@ -2035,14 +2041,19 @@ class MultiscaleModel:
     profiles: list[dict[str, tuple[int, ...]]]
 
 
+# "Without the section `doubts` of a model it is 65,536"
+ALL = 65_536
+
+
 @lru_cache(maxsize=2)
 def read_multiscale_model(data: bytes) -> MultiscaleModel:
-    sections = read_model_sections(data, 6, MULTISCALE_SECTIONS, ["lanes", "sets"])
+    sections = read_model_sections(data, 6, MULTISCALE_SECTIONS, ["lanes", "sets"], ["doubts"])
     # "Without the section `lanes` of a model they are 0 to 7."
     own = "lanes" in sections
     lanes = list(sections["lanes"]) if own else list(range(8))
     check(1 <= len(lanes) <= 13 and max(lanes) < 16, "section lanes")
     arrays = {**BLEND_ARRAYS, **({"sets": 16 * SET_ROWS} if own else {})}
+    arrays |= {"doubts": 1} if "doubts" in sections else {}
     below = file_of(sections["below"])
     n1, n2 = unpack("HH", sections["units"], "units")
     # "both 0 where the model below is of kind 2"
@@ -2064,6 +2075,7 @@ def read_multiscale_model(data: bytes) -> MultiscaleModel:
         check(all(0 <= rate <= 4095 for rate in profile["blend_rates"]), "section blend_rates")
         limit, rate = profile["head_rates"]
         check(0 <= limit <= 65_536 and 0 <= rate <= 255, "section head_rates")
+        check(1 <= profile.get("doubts", (ALL,))[0] <= ALL, "section doubts")
     return MultiscaleModel(base, network, lanes, 4 if own else 0, profiles)
 
 
@@ -2188,6 +2200,7 @@ class Multiscale(Ngram):
         parts = ("sures", "bytes", "confidences", "sets")
         self.parts = [list(start.get(name, ())) for name in parts]
         self.lanes, self.fine = model.lanes, model.fine
+        (self.doubts,) = start.get("doubts", (ALL,))
         self.shapes = Shapes(self.b)
         self.shape_keys: Numbers = []
         self.shape_tables: list[dict[int, tuple[Place, Place]]] = [{} for _ in model.lanes]
@@ -2211,9 +2224,25 @@ class Multiscale(Ngram):
 
     def code(self, words: Words, freqs: Numbers, half: int, high: int) -> int:
         """Decode a symbol with the freqs of section 6, and learn it: section 7."""
+        corrections = [0] * 16
+        if self.network is not None:
+            network, last = self.network, self.contexts.last
+            corrections = network.low(high, freqs) if half else network.high(last, freqs)
         if half == 0:
             raw = self.shapes.raw_keys(self.contexts)
             self.shape_keys = [key_of(raw[lane]) for lane in self.lanes]
+        if max(freqs) < self.doubts:
+            symbol = self.blend(words, freqs, corrections, half, high)
+        else:
+            symbol = words.decode(freqs)
+        if half == 1:
+            self.shapes.take(high << 4 | symbol, self.contexts)
+        return symbol
+
+    def blend(
+        self, words: Words, freqs: Numbers, corrections: Numbers, half: int, high: int
+    ) -> int:
+        """Decode a symbol that the n-gram mixture doubts, and learn it."""
         table, out = (1 + high if half else 0), self.network.out if self.network else []
         hashes = [hash_of(key, table) for key in self.shape_keys]
         n = len(hashes)
@@ -2223,12 +2252,7 @@ class Multiscale(Ngram):
             place.count = min(place.count + 1, self.shape_limits[k])
         inputs = [[log2(number) - 12_288 for number in place.row] for place in places]
         inputs.append([log2(freq) - 12_288 for freq in freqs])
-        corrections, scores = [0] * 16, [0] * 16
-        if self.network is not None:
-            network, last = self.network, self.contexts.last
-            corrections = network.low(high, freqs) if half else network.high(last, freqs)
-            out = network.out
-            scores = self.head.scores(table, out)
+        scores = self.head.scores(table, out) if self.network else [0] * 16
         inputs += [corrections, scores, *([0] * 16 for _ in range(13 - n))]
         # "is the bit length of 65,536 - max(freqs), less 1"
         sure = (65_536 - max(freqs)).bit_length() - 1
@@ -2268,8 +2292,6 @@ class Multiscale(Ngram):
             place.row = learnt_row(place.row, symbol, rates[count], rates[64 + count])
         if joint[symbol] < self.head_rates[0]:
             self.head.learn(table, out, errors, self.head_rates[1])
-        if half == 1:
-            self.shapes.take(high << 4 | symbol, self.contexts)
         return symbol
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from lmarc.cli import course, options, trained
 from lmarc.cli.render import Steps, size
 
-__all__ = ["add_arguments", "contexts", "run"]
+__all__ = ["add_arguments", "contexts", "run", "sure"]
 
 _STEPS: Final = 3  # reading, learning, measuring
 _HELD_OUT: Final = 2_000_000  # bytes
@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="blend these contexts of larger scales, by their numbers in spec/v1/multiscale.md, "
         f"section 3.4: fewer are faster, {_MOST} at most (default: {_MOST} of them)",
     )
+    parser.add_argument(
+        "--sure",
+        type=sure,
+        metavar="P",
+        help="leave to the n-gram mixture what it gives this probability or more, which saves the "
+        "blend's time for it, for instance 0.95 (default: blend everything)",
+    )
     course.add_text(parser)
     course.add_report(parser)
 
@@ -85,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.train_text,
             progress=told,
             lanes=arguments.contexts or LANES,
+            sure=arguments.sure,
         )
         trained.write(data, output)
         steps.done("learnt")
@@ -93,6 +101,17 @@ def run(arguments: argparse.Namespace) -> int:
         steps.done("measured")
     trained.report(arguments, data, corpus.size, held_out, start, "by the n-gram mixture alone")
     return 0
+
+
+def sure(text: str) -> float:
+    """Return the probability of an option."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 < found <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no probability above 0 and up to 1")
+    return found
 
 
 def contexts(text: str) -> tuple[int, ...]:

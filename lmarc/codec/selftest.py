@@ -22,9 +22,10 @@ _QUICK: Final = "prose-4095"
 
 # Codec -> input of `lmarc.codec.vectors` -> SHA-256 of the payload, its first 16 bytes. These are
 # constants of format version 1: a coder that gives others is another codec. What stands behind an
-# input's name is the model: a blend that has lanes of its own, or a network of more layers or with
-# patches. Those with patches are compiled apart from the others, so none of them is _QUICK: no one
-# waits for that who has no such model; and they are of multiscale alone, which has all of neural.
+# input's name is the model: a blend that has lanes of its own, or leaves symbols to the mixture,
+# or a network of more layers or with patches. Those with patches are compiled apart from the
+# others, so none of them is _QUICK: no one waits for that who has no such model; and they are of
+# multiscale alone, which has all of neural.
 EXPECTED: Final[dict[str, dict[str, str]]] = {
     "ngram": {
         "prose-1": "23fc3508ae0bb3fd4031ade513daa1e3",
@@ -59,6 +60,8 @@ EXPECTED: Final[dict[str, dict[str, str]]] = {
         "noise-8192": "a9ddbd05614c950f5563bdb684033c0b",
         "prose-4095 lanes": "340b7c3f2219e96d65f2b73e1228c945",
         "csv-8192 lanes": "22f5c0d6a0efec556aefa4264e838d5a",
+        "prose-4095 doubts": "937cceed81826bc6c160f2dc5bd3f974",
+        "csv-8192 doubts": "1897090f844ac10f9e1a28a77410ee19",
         "prose-4095 deep": "5b2403fa1ac645d4c2dcb6352e2334e1",
         "csv-8192 deep": "cf1f39c7527aa0efcc8310398095ac2e",
         "json-8192 patched": "f46c6376ec2406569ea1328d27f30d4a",
@@ -115,6 +118,7 @@ def digest_of(codec: str, name: str) -> str:
             {
                 "": vectors.small_blend,
                 "lanes": vectors.small_lanes,
+                "doubts": vectors.small_doubts,
                 "deep": vectors.deep_blend,
                 "patched": vectors.patched_blend,
             },

@@ -27,8 +27,8 @@ from lmarc.model.vocabulary import LEVELS, Vocabulary
 
 __all__ = [
     "INPUTS", "chinese", "content_of", "deep_blend", "deep_network", "noise", "patched_blend",
-    "patched_network", "prose", "records", "small_blend", "small_lanes", "small_model",
-    "small_network", "small_subword", "table",
+    "patched_network", "prose", "records", "small_blend", "small_doubts", "small_lanes",
+    "small_model", "small_network", "small_subword", "table",
 ]  # fmt: skip
 
 _WORDS: Final = (
@@ -239,6 +239,15 @@ def small_lanes() -> MultiscaleModel:
         small_network(),
         lanes,
     )
+
+
+@cache
+def small_doubts() -> MultiscaleModel:
+    """Return one that leaves to the n-gram mixture what that is sure of."""
+    lanes = (3, 6, 8, 13)
+    arrays = _blend_arrays({**BLEND_ARRAYS, **SET_ARRAYS}, len(lanes), 1 << FINE)
+    arrays["doubts"] = np.array([60_000, 45_000], np.int32)
+    return MultiscaleModel(arrays, small_network(), lanes)
 
 
 def _blend_arrays(

@@ -32,6 +32,7 @@ from ._vector import (
     load_i32,
     load_words,
     lshr,
+    mask_bits,
     maxima,
     minimum,
     narrow,
@@ -64,14 +65,17 @@ N_CONFIDENCES = 16
 # those, and by how much was wrong of late.
 SECONDS, KINDS, KNOWN, COLUMNS, ABOVES, OLDER_KINDS = 0, 512, 1024, 1152, 1280, 1792
 WRONG, N_SET_ROWS = 2304, 2336
-# Places in Blend.chosen: weight vectors, and how wrong the last symbols were, of 65536.
+# Places in Blend.chosen: weight vectors; how wrong the last symbols were, of 65536; and, of a
+# decoder, behind which byte keys stand, and the symbol that is yet to be learnt, or -1, with the
+# head's table and the rate for it.
 SURE, BYTE, SETS = range(3)
 N_SETS = 7
 RECENT = SETS + N_SETS
-N_CHOSEN = RECENT + 1
+KEYED, SYMBOL, TABLE, PACE = range(RECENT + 1, RECENT + 5)
+N_CHOSEN = RECENT + 5
 # Places in Tables.plan.
-N_LANES, FINE, ENOUGH = range(3)
-N_PLAN = 3
+N_LANES, FINE, ENOUGH, DOUBT, HISTORIES = range(5)
+N_PLAN = 5
 
 
 class Tables(NamedTuple):
@@ -87,8 +91,9 @@ class Tables(NamedTuple):
     head_rates: I32Array
     # (16,): the context of each lane
     lanes: I32Array
-    # (N_PLAN,): how many lanes there are, bits that a weight has below 2**-16, and the freq from
-    # which on a symbol teaches no weight: else they would grow for as long as all goes well
+    # (N_PLAN,): how many lanes there are; bits that a weight has below 2**-16; the freq from which
+    # on a symbol teaches no weight: else they would grow for as long as all goes well; the n-gram
+    # mixture's largest freq from which on a symbol is not blended; a bit for each history in use
     plan: I32Array
 
 
@@ -131,6 +136,8 @@ class Blend(NamedTuple):
     scratch: I32Array
     # (N_CHOSEN,)
     chosen: I64Array
+    # (2 R,): which symbols of R bytes that are looked at together are to be blended
+    doubts: I32Array
     # [head.N_TABLES][n2 / 2][16][2]: the head's weights, and the same memory by pairs
     head: I16Array
     head_pairs: I32Array
@@ -142,7 +149,16 @@ def start_chunk(blend: Blend) -> None:
     blend.metas[:] = 0
     blend.head[:] = 0
     blend.chosen[RECENT] = 0
+    blend.chosen[KEYED] = 0
+    blend.chosen[SYMBOL] = -1
     shapes.reset(blend.shapes)
+
+
+@inlined
+def doubtful(tables: Tables, freqs: Vector) -> bool:
+    """Whether a symbol is to be blended: whether the n-gram mixture, with these freqs, doubts."""
+    doubts: bool = mask_bits(less(splat(integer(tables.plan[DOUBT]) - 1), freqs)) == 0
+    return doubts
 
 
 @inlined

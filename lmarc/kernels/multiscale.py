@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 from . import blend as blending
 from . import contexts, head, network, neural, ngram, shapes
 from ._jit import I32Array, I64Array, U8Array, U16Array, U32Array, inlined, integer, kernel
-from ._vector import bit_length, load_i32, load_words, splat, store_u16, store_words, widen
+from ._vector import (
+    bit_length,
+    load_i32,
+    load_words,
+    prefix_sums,
+    splat,
+    store_i32,
+    store_u16,
+    store_words,
+    widen,
+)
 
 if TYPE_CHECKING:
     from ._vector_plain import Vector
@@ -29,56 +39,24 @@ def head_scores(
 
 
 @inlined
-def high(net: network.Network, hidden: network.Hidden, row: int) -> Vector:
-    """A row's corrections for its high nibble; none without a network."""
+def corrections_of(
+    net: network.Network, hidden: network.Hidden, row: int, half: int, high: int, freqs: Vector
+) -> Vector:
+    """What the network says of a nibble of a row, of which the mixture says `freqs`."""
     if len(hidden.units_2) == 0:
         return splat(0)
-    return network.high(net, hidden, row)
-
-
-@inlined
-def low(net: network.Network, hidden: network.Hidden, row: int, high: int) -> Vector:
-    """Those for its low nibble, once the high one is known and the network has seen its freqs."""
-    if len(hidden.units_2) == 0:
-        return splat(0)
+    if half == 0:
+        return network.high(net, hidden, row)
+    network.see(hidden, row, freqs)
     return network.low(net, hidden, row, high)
 
 
 @inlined
-def blend_high(
-    tables: blending.Tables,
-    weights: blending.Weights,
-    blend: blending.Blend,
-    freqs: Vector,
-    corrections: Vector,
-    row: int,
-    pairs: I32Array,
-    pair: int,
-    n_pairs: int,
-    bits: int,
+def ask_for(
+    tables: blending.Tables, blend: blending.Blend, row: int, half: int, byte: int, bits: int
 ) -> None:
-    """Write the freqs of a high nibble of the byte seen in `row`; `pairs` are the head's inputs."""
-    scores = head_scores(blend, 0, pairs, pair, n_pairs)
-    blending.predict(tables, weights, blend, freqs, corrections, scores, 0, 0, row, bits)
-
-
-@inlined
-def blend_low(
-    tables: blending.Tables,
-    weights: blending.Weights,
-    blend: blending.Blend,
-    freqs: Vector,
-    corrections: Vector,
-    high: int,
-    row: int,
-    pairs: I32Array,
-    pair: int,
-    n_pairs: int,
-    bits: int,
-) -> None:
-    """Write the freqs of a low nibble to `blend.freqs`."""
-    scores = head_scores(blend, 1 + high, pairs, pair, n_pairs)
-    blending.predict(tables, weights, blend, freqs, corrections, scores, 1, high, row, bits)
+    """Ask for the rows of a nibble, of which `byte` has the one before, of the byte in `row`."""
+    blending.ask(tables, blend, row, (1 + (byte >> 4)) * half, bits)
 
 
 @kernel
@@ -130,61 +108,67 @@ def model(
             ngram._start_byte(static, state, text, 0, match_shift, bits)
     most = len(hidden.before) // 2
     n_pairs = len(hidden.units_2) // 2
+    used = integer(tables.plan[blending.HISTORIES])
     for start in range(first, size, most):
         rows = min(most, size - start)
+        count = 0  # of nibbles to blend
         for row in range(rows):
             position = start + row
             last = state.cursor[contexts.LAST_4]
             hidden.before[2 * row] = last & 0xFF
             hidden.before[2 * row + 1] = last >> 8 & 0xFF
-            shapes.compute_keys(blend.shapes, tables.lanes, state.cursor, text, position, row, bits)
+            shapes.ask(blend.shapes, used, state.cursor, bits)
             byte = integer(text[position])
             rate = integer(static.mixer_rates[bit_length(position)])
+            sure = count
             for half in range(2):
                 ngram._predict(static, weights, state, bits, half, position)
                 store_words(freqs, 16 * (2 * row + half), load_words(state.shares, 0))
+                symbol = byte >> 4 if half == 0 else byte & 15
+                place = neural._place(state.sums, state.freqs, symbol)
+                alone[2 * position + half] = place
+                steps[2 * position + half] = place
+                if blending.doubtful(tables, load_i32(state.freqs, 0)):
+                    blend.doubts[count] = 2 * row + half
+                    count += 1
                 if half == 0:
-                    network.see(hidden, row, load_i32(state.freqs, 0))
-                    alone[2 * position] = neural._place(state.sums, state.freqs, byte >> 4)
-                    neural._take_high(static, weights, state, byte >> 4, rate, bits)
+                    if n_pairs > 0:
+                        network.see(hidden, row, load_i32(state.freqs, 0))
+                    neural._take_high(static, weights, state, symbol, rate, bits)
                 else:
-                    alone[2 * position + 1] = neural._place(state.sums, state.freqs, byte & 15)
-                    shapes.advance(blend.shapes, state.cursor, byte)
+                    if count > sure:
+                        shapes.compute_keys(
+                            blend.shapes, used, tables.lanes, state.cursor, text, position, row
+                        )
+                    shapes.advance(blend.shapes, used, state.cursor, byte)
                     neural._take_byte(
                         static, weights, state, text, position, byte, rate, bits, match_shift
                     )
         if n_pairs > 0:
             network.step(net, hidden, rows, 1)
-        blending.ask(tables, blend, 0, 0, bits)
-        for row in range(rows):
-            position = start + row
-            byte = integer(text[position])
-            rate = integer(tables.blend_rates[bit_length(position)])
-            pair = row * n_pairs
-            seen = widen(load_words(freqs, 32 * row))
-            blend_high(
-                tables, blend_weights, blend, seen, high(net, hidden, row), row,
-                hidden.last_pairs, pair, n_pairs, bits,
-            )  # fmt: skip
-            steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
-            blending.ask(tables, blend, row, 1 + (byte >> 4), bits)
+        for k in range(count):
+            number = integer(blend.doubts[k])
+            row, half = number >> 1, number & 1
+            byte = integer(text[start + row])
+            if k == 0:
+                ask_for(tables, blend, row, half, byte, bits)
+            symbol = byte >> 4 if half == 0 else byte & 15
+            pair, table = row * n_pairs, (1 + (byte >> 4)) * half
+            seen = widen(load_words(freqs, 16 * number))
+            corrections = corrections_of(net, hidden, row, half, byte >> 4, seen)
+            scores = head_scores(blend, table, hidden.last_pairs, pair, n_pairs)
+            blending.predict(
+                tables, blend_weights, blend, seen, corrections, scores, half, byte >> 4, row, bits
+            )
+            steps[2 * start + number] = neural._place(blend.sums, blend.freqs, symbol)
+            if k + 1 < count:
+                after = integer(blend.doubts[k + 1])
+                following = integer(text[start + (after >> 1)])
+                ask_for(tables, blend, after >> 1, after & 1, following, bits)
+            rate = integer(tables.blend_rates[bit_length(start + row)])
             blending.learn(
-                tables, blend_weights, blend, byte >> 4, rate, 0,
-                hidden.last_pairs, pair, n_pairs,
-            )  # fmt: skip
-            seen = widen(load_words(freqs, 32 * row + 16))
-            network.see(hidden, row, seen)
-            blend_low(
-                tables, blend_weights, blend, seen, low(net, hidden, row, byte >> 4), byte >> 4,
-                row, hidden.last_pairs, pair, n_pairs, bits,
-            )  # fmt: skip
-            steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
-            if row + 1 < rows:
-                blending.ask(tables, blend, row + 1, 0, bits)
-            blending.learn(
-                tables, blend_weights, blend, byte & 15, rate, 1 + (byte >> 4),
-                hidden.last_pairs, pair, n_pairs,
-            )  # fmt: skip
+                tables, blend_weights, blend, symbol, rate, table, hidden.last_pairs, pair, n_pairs
+            )
         if start < trial <= start + rows:
             count = 2 * (start + rows)
             if ngram.cost_of(steps, count) > ngram.cost_of(alone, count):
@@ -231,28 +215,32 @@ def blend_along(
     contexts.reset(cursor, fields)
     size = len(text) - 1
     n_pairs = len(pairs) // max(size, 1)
+    used = integer(tables.plan[blending.HISTORIES])
     for position in range(size):
         byte = integer(text[position])
         rate = integer(tables.blend_rates[bit_length(position)])
         pair = position * n_pairs
-        shapes.compute_keys(blend.shapes, tables.lanes, cursor, text, position, 0, bits)
-        blending.ask(tables, blend, 0, 0, bits)
-        seen = widen(load_words(freqs, 32 * position))
-        given = load_i32(corrections, 32 * position)
-        blend_high(tables, weights, blend, seen, given, 0, pairs, pair, n_pairs, bits)
-        steps[2 * position] = neural._place(blend.sums, blend.freqs, byte >> 4)
-        if len(shares) > 0:
-            store_u16(shares, 32 * position, load_i32(blend.freqs, 0))
-        blending.ask(tables, blend, 0, 1 + (byte >> 4), bits)
-        blending.learn(tables, weights, blend, byte >> 4, rate, 0, pairs, pair, n_pairs)
-        seen = widen(load_words(freqs, 32 * position + 16))
-        given = load_i32(corrections, 32 * position + 16)
-        blend_low(tables, weights, blend, seen, given, byte >> 4, 0, pairs, pair, n_pairs, bits)
-        steps[2 * position + 1] = neural._place(blend.sums, blend.freqs, byte & 15)
-        if len(shares) > 0:
-            store_u16(shares, 32 * position + 16, load_i32(blend.freqs, 0))
-        blending.learn(
-            tables, weights, blend, byte & 15, rate, 1 + (byte >> 4), pairs, pair, n_pairs
-        )
-        shapes.advance(blend.shapes, cursor, byte)
+        shapes.ask(blend.shapes, used, cursor, bits)
+        shapes.compute_keys(blend.shapes, used, tables.lanes, cursor, text, position, 0)
+        for half in range(2):
+            number = 2 * position + half
+            symbol = byte >> 4 if half == 0 else byte & 15
+            shares_ = load_words(freqs, 16 * number)
+            seen = widen(shares_)
+            if blending.doubtful(tables, seen):
+                table = (1 + (byte >> 4)) * half
+                ask_for(tables, blend, 0, half, byte, bits)
+                given = load_i32(corrections, 16 * number)
+                scores = head_scores(blend, table, pairs, pair, n_pairs)
+                blending.predict(
+                    tables, weights, blend, seen, given, scores, half, byte >> 4, 0, bits
+                )
+                blending.learn(tables, weights, blend, symbol, rate, table, pairs, pair, n_pairs)
+            else:
+                store_i32(blend.freqs, 0, seen)
+                store_i32(blend.sums, 0, widen(prefix_sums(shares_) - shares_))
+            steps[number] = neural._place(blend.sums, blend.freqs, symbol)
+            if len(shares) > 0:
+                store_u16(shares, 16 * number, load_i32(blend.freqs, 0))
+        shapes.advance(blend.shapes, used, cursor, byte)
         contexts.advance(cursor, fields, position, byte)

@@ -99,6 +99,7 @@ def _blend(blends: Blends, lane: int, count: int) -> blending.Blend:
         part(all_.trust, lane, count),
         part(all_.scratch, lane, count),
         part(all_.chosen, lane, count),
+        part(all_.doubts, lane, count),
         part(all_.head, lane, count),
         part(all_.head_pairs, lane, count),
     )
@@ -114,95 +115,104 @@ def _begin(given: lanes.Lanes, blends: Blends, bits: int, match_shift: int, prim
     longest = lanes._begin(given, bits, match_shift, primed)
     for lane in range(count):
         if lanes._goes_on(given, lane, primed):
-            tables, blend = _tables(blends, lane, count), _blend(blends, lane, count)
-            _ask(given, tables, blend, lane, primed, bits)
+            used = integer(_tables(blends, lane, count).plan[blending.HISTORIES])
+            cursor = lanes._state(given, lane).cursor
+            shapes.ask(_blend(blends, lane, count).shapes, used, cursor, bits)
     return longest
 
 
 @inlined
 def _ask(
-    given: lanes.Lanes,
-    tables: blending.Tables,
-    blend: blending.Blend,
-    lane: int,
-    position: int,
-    bits: int,
+    given: lanes.Lanes, blends: Blends, lane: int, position: int, half: int, bits: int
 ) -> None:
-    """Ask for the rows of the byte at `position`."""
-    starts = given.text_starts
-    text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
-    cursor = lanes._state(given, lane).cursor
-    shapes.compute_keys(blend.shapes, tables.lanes, cursor, text, position, 0, bits)
-    blending.ask(tables, blend, 0, 0, bits)
+    """Ask for the rows of a nibble, if it is to be blended: the mixture has been asked about it."""
+    state, count = lanes._state(given, lane), len(given.coders)
+    tables, blend = _tables(blends, lane, count), _blend(blends, lane, count)
+    if blending.doubtful(tables, load_i32(state.freqs, 0)):
+        if blend.chosen[blending.KEYED] != position + 1:
+            starts = given.text_starts
+            text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
+            used = integer(tables.plan[blending.HISTORIES])
+            shapes.compute_keys(blend.shapes, used, tables.lanes, state.cursor, text, position, 0)
+            blend.chosen[blending.KEYED] = position + 1
+        blending.ask(tables, blend, 0, (1 + integer(state.chosen[ngram.HIGH])) * half, bits)
 
 
 @inlined
-def _take_high(
-    given: lanes.Lanes,
-    blends: Blends,
-    lane: int,
-    position: int,
-    corrections: Vector,
+def _settle(
+    tables: blending.Tables,
+    weights: blending.Weights,
+    blend: blending.Blend,
     pairs: I32Array,
     pair: int,
     n_pairs: int,
-    bits: int,
-) -> Vector:
-    """Decode a high nibble; return the mixture's freqs of the low one."""
-    static, weights = lanes._static(given, lane), lanes._weights(given, lane)
-    state = lanes._state(given, lane)
-    count = len(given.coders)
-    tables, blend_weights = _tables(blends, lane, count), _weights(blends, lane, count)
-    blend = _blend(blends, lane, count)
-    freqs = load_i32(state.freqs, 0)
-    multiscale.blend_high(
-        tables, blend_weights, blend, freqs, corrections, 0, pairs, pair, n_pairs, bits
-    )
-    symbol = lanes._next(given, lane, blend.freqs, blend.sums)
-    rate = integer(static.mixer_rates[bit_length(position)])
-    neural._take_high(static, weights, state, symbol, rate, bits)
-    blending.ask(tables, blend, 0, 1 + symbol, bits)
-    rate = integer(tables.blend_rates[bit_length(position)])
-    blending.learn(tables, blend_weights, blend, symbol, rate, 0, pairs, pair, n_pairs)
-    ngram._predict(static, weights, state, bits, 1, position)
-    return load_i32(state.freqs, 0)
+) -> None:
+    """Learn the symbol that was blended last."""
+    symbol = blend.chosen[blending.SYMBOL]
+    if symbol >= 0:
+        rate, table = blend.chosen[blending.PACE], blend.chosen[blending.TABLE]
+        blending.learn(tables, weights, blend, symbol, rate, table, pairs, pair, n_pairs)
+        blend.chosen[blending.SYMBOL] = -1
 
 
 @inlined
-def _take_low(
+def _take(
     given: lanes.Lanes,
     blends: Blends,
     lane: int,
     position: int,
+    half: int,
     corrections: Vector,
     pairs: I32Array,
     pair: int,
     n_pairs: int,
     bits: int,
     match_shift: int,
+    late: bool,
 ) -> None:
-    """Decode a low nibble, which completes a byte."""
+    """Decode a nibble whose rows have been asked for.
+
+    The blend learns it at once, or `late`: before it is asked again, so that what is asked for has
+    arrived by then. What the head learns from must still be there.
+    """
     static, weights = lanes._static(given, lane), lanes._weights(given, lane)
     state = lanes._state(given, lane)
     count = len(given.coders)
     tables, blend_weights = _tables(blends, lane, count), _weights(blends, lane, count)
     blend = _blend(blends, lane, count)
-    starts = given.text_starts
-    text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
     high = integer(state.chosen[ngram.HIGH])
+    table = (1 + high) * half
     freqs = load_i32(state.freqs, 0)
-    multiscale.blend_low(
-        tables, blend_weights, blend, freqs, corrections, high, 0, pairs, pair, n_pairs, bits
-    )
-    symbol = lanes._next(given, lane, blend.freqs, blend.sums)
-    byte = high << 4 | symbol
-    text[position] = byte
-    shapes.advance(blend.shapes, state.cursor, byte)
+    doubtful = blending.doubtful(tables, freqs)
+    if doubtful:
+        if late:
+            _settle(tables, blend_weights, blend, pairs, pair, n_pairs)
+        scores = multiscale.head_scores(blend, table, pairs, pair, n_pairs)
+        blending.predict(
+            tables, blend_weights, blend, freqs, corrections, scores, half, high, 0, bits
+        )
+        symbol = lanes._next(given, lane, blend.freqs, blend.sums)
+        blend.chosen[blending.SYMBOL] = symbol
+        blend.chosen[blending.TABLE] = table
+        blend.chosen[blending.PACE] = integer(tables.blend_rates[bit_length(position)])
+    else:
+        symbol = lanes._next(given, lane, state.freqs, state.sums)
     rate = integer(static.mixer_rates[bit_length(position)])
-    neural._take_byte(static, weights, state, text, position, byte, rate, bits, match_shift)
-    _ask(given, tables, blend, lane, position + 1, bits)
-    rate = integer(tables.blend_rates[bit_length(position)])
-    blending.learn(tables, blend_weights, blend, symbol, rate, 1 + high, pairs, pair, n_pairs)
+    if half == 0:
+        neural._take_high(static, weights, state, symbol, rate, bits)
+        ngram._predict(static, weights, state, bits, 1, position)
+        _ask(given, blends, lane, position, 1, bits)
+    else:
+        starts = given.text_starts
+        text = view(given.texts, integer(starts[lane]), integer(starts[lane + 1]))
+        byte = high << 4 | symbol
+        text[position] = byte
+        used = integer(tables.plan[blending.HISTORIES])
+        shapes.advance(blend.shapes, used, state.cursor, byte)
+        neural._take_byte(static, weights, state, text, position, byte, rate, bits, match_shift)
+        shapes.ask(blend.shapes, used, state.cursor, bits)
+    if doubtful and not late:
+        _settle(tables, blend_weights, blend, pairs, pair, n_pairs)
 
 
 @inlined
@@ -223,25 +233,27 @@ def _decode(
     for position in range(primed, longest):
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
-                network.see(hidden, lane, lanes._look(given, hidden.before, lane, position, bits))
+                freqs = lanes._look(given, hidden.before, lane, position, bits)
+                _ask(given, blends, lane, position, 0, bits)
+                if n_pairs > 0:
+                    network.see(hidden, lane, freqs)
             else:
                 lanes._rest(hidden.before, lane)
         if n_pairs > 0:
             network.step(net, hidden, len(hidden.before) // 2, 0)
         for lane in range(count):
             if lanes._goes_on(given, lane, position):
-                pair = lane * n_pairs
-                freqs = _take_high(
-                    given, blends, lane, position, multiscale.high(net, hidden, lane),
-                    hidden.last_pairs, pair, n_pairs, bits,
-                )  # fmt: skip
-                network.see(hidden, lane, freqs)
-                symbol = integer(lanes._state(given, lane).chosen[ngram.HIGH])
-                _take_low(
-                    given, blends, lane, position,
-                    multiscale.low(net, hidden, lane, symbol),
-                    hidden.last_pairs, pair, n_pairs, bits, match_shift,
-                )  # fmt: skip
+                state = lanes._state(given, lane)
+                for half in range(2):
+                    corrections = multiscale.corrections_of(
+                        net, hidden, lane, half,
+                        integer(state.chosen[ngram.HIGH]), load_i32(state.freqs, 0),
+                    )  # fmt: skip
+                    _take(
+                        given, blends, lane, position, half, corrections,
+                        hidden.last_pairs, lane * n_pairs, n_pairs,
+                        bits, match_shift, n_pairs == 0,
+                    )  # fmt: skip
     lanes._end(given)
 
 
@@ -307,12 +319,14 @@ def take_high(
     n_pairs = len(pairs) // count
     for lane in range(count):
         if lanes._goes_on(given, lane, position):
-            found = _take_high(
-                given, blends, lane, position,
-                load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs, bits,
+            _ask(given, blends, lane, position, 0, bits)
+            _take(
+                given, blends, lane, position, 0, load_i32(corrections, 16 * lane),
+                pairs, lane * n_pairs, n_pairs, bits, 0, False,
             )  # fmt: skip
-            store_i32(freqs, 16 * lane, found)
-            highs[lane] = integer(lanes._state(given, lane).chosen[ngram.HIGH])
+            state = lanes._state(given, lane)
+            store_i32(freqs, 16 * lane, load_i32(state.freqs, 0))
+            highs[lane] = integer(state.chosen[ngram.HIGH])
 
 
 @kernel
@@ -330,8 +344,7 @@ def take_low(
     n_pairs = len(pairs) // count
     for lane in range(count):
         if lanes._goes_on(given, lane, position):
-            _take_low(
-                given, blends, lane, position,
-                load_i32(corrections, 16 * lane), pairs, lane * n_pairs, n_pairs,
-                bits, match_shift,
+            _take(
+                given, blends, lane, position, 1, load_i32(corrections, 16 * lane),
+                pairs, lane * n_pairs, n_pairs, bits, match_shift, False,
             )  # fmt: skip

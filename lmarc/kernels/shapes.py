@@ -19,7 +19,7 @@ import numpy as np
 
 from . import contexts
 from ._jit import I32Array, I64Array, U8Array, U32Array, inlined, integer
-from ._vector import gather, load_i32, lshr, splat, store_i32, vector_of
+from ._vector import gather, load_i32, lshr, prefetch, splat, store_i32, vector_of
 
 N_SHAPES = 8
 N_HISTORIES = 8
@@ -78,11 +78,14 @@ def reset(shapes: Shapes) -> None:
 
 
 @inlined
-def advance(shapes: Shapes, cursor: I64Array, byte: int) -> None:
-    """Take in `byte`; the contexts' own cursor has not taken it in yet."""
+def advance(shapes: Shapes, used: int, cursor: I64Array, byte: int) -> None:
+    """Take in `byte`; the contexts' own cursor has not taken it in yet.
+
+    The histories of `used`, a bit for each, are those that were asked for.
+    """
     shape = shapes.cursor
-    if len(shapes.histories) > 0:
-        for k in range(N_HISTORIES):
+    for k in range(N_HISTORIES):
+        if used >> k & 1:
             slot = integer(shapes.slots[k])
             history = integer(shapes.histories[slot])
             shapes.histories[slot] = (history << 8 | byte) & HISTORY_MASK
@@ -105,8 +108,20 @@ def advance(shapes: Shapes, cursor: I64Array, byte: int) -> None:
 
 
 @inlined
-def _find_histories(shapes: Shapes, cursor: I64Array, bits: int) -> None:
-    """Look up what followed the contexts that the next byte stands in."""
+def ask(shapes: Shapes, used: int, cursor: I64Array, bits: int) -> None:
+    """Ask for the histories of the contexts that the next byte stands in.
+
+    Before each byte, whether its keys are computed or not: `advance` adds to them.
+
+    Parameters
+    ----------
+    used : int
+        A bit for each history that a lane has.
+    bits : int
+        Each history has `1 << bits` places.
+    """
+    if used == 0:
+        return
     shape = shapes.cursor
     last, older = cursor[contexts.LAST_4], cursor[contexts.OLDER_4]
     word = cursor[contexts.WORD_HASH]
@@ -126,30 +141,33 @@ def _find_histories(shapes: Shapes, cursor: I64Array, bits: int) -> None:
     slots = lshr(contexts.mix(places), splat(32 - bits)) + load_i32(LANES, 0) * (1 << bits)
     store_i32(shapes.slots, 0, slots)
     for k in range(N_HISTORIES):
-        shape[FOLLOWED + k] = integer(shapes.histories[integer(shapes.slots[k])])
+        if used >> k & 1:
+            prefetch(shapes.histories, integer(shapes.slots[k]))
 
 
 @inlined
 def compute_keys(
     shapes: Shapes,
+    used: int,
     lanes: I32Array,
     cursor: I64Array,
     text: U8Array,
     position: int,
     row: int,
-    bits: int,
 ) -> None:
     """Write the keys for the byte at `position` of `text`, of which all bytes before are known.
+
+    Its histories have been asked for.
 
     Parameters
     ----------
     shapes : Shapes
         `keys` and `seen` receive the row.
+    used : int
+        A bit for each history that a lane has.
     lanes : int32, shape (16,)
         The context of each lane.
     row : int
-    bits : int
-        Each history has `1 << bits` places.
     """
     shape = shapes.cursor
     last, older = cursor[contexts.LAST_4], cursor[contexts.OLDER_4]
@@ -158,8 +176,9 @@ def compute_keys(
     up = 0
     if cursor[contexts.LINE_ABOVE] >= 0 and above < line:
         up = integer(text[above])
-    if len(shapes.histories) > 0:
-        _find_histories(shapes, cursor, bits)
+    for k in range(N_HISTORIES):
+        if used >> k & 1:
+            shape[FOLLOWED + k] = integer(shapes.histories[integer(shapes.slots[k])])
     kinds = shape[KINDS] * contexts.KEY_1
     word = cursor[contexts.WORD_HASH] * contexts.KEY_2
     raw = vector_of(

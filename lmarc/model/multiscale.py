@@ -22,8 +22,8 @@ from lmarc.model.neural import NeuralModel, inputs_of
 from lmarc.model.ngram import MAX_SHARE, UNIFORM, NgramModel, aligned
 
 __all__ = [
-    "FINE", "FIRST_LANES", "PROFILE_ARRAYS", "RANGES", "SECTIONS", "SET_ARRAYS", "MultiscaleModel",
-    "below",
+    "ALWAYS", "DOUBT_ARRAYS", "FINE", "FIRST_LANES", "PROFILE_ARRAYS", "RANGES", "SECTIONS",
+    "SET_ARRAYS", "MultiscaleModel", "below",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -53,8 +53,12 @@ LANES_SECTION: Final = "lanes"
 SET_ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "sets": ("<i4", (blend.N_SET_ROWS, 16))
 }
+# What a model has that leaves symbols to the n-gram mixture which that is sure of.
+DOUBT_ARRAYS: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {"doubts": ("<i4", ())}
 FINE: Final = 4
 ENOUGH: Final = 65_408
+ALWAYS: Final = 65_536
+"""The Doubts of a model that has none: more than any freq, so that all symbols are blended."""
 FIRST_LANES: Final = tuple(range(shapes.N_SHAPES))
 """The contexts of a model without lanes of its own."""
 
@@ -69,10 +73,13 @@ def below(sections: Mapping[str, bytes]) -> tuple[bytes, bytes | None, tuple[int
     ModelError
         When the sections are not those of a multi-scale model.
     """
-    if tuple(sections) not in (SECTIONS, (*SECTIONS, LANES_SECTION, *SET_ARRAYS)):
+    own = (LANES_SECTION, *SET_ARRAYS)
+    lawful = (SECTIONS, (*SECTIONS, *own), (*SECTIONS, *own, *DOUBT_ARRAYS))
+    if tuple(sections) not in lawful:
         raise ModelError(
             f"multi-scale model has sections {', '.join(sections)}; "
-            f"expected {', '.join(SECTIONS)}, and perhaps {', '.join((LANES_SECTION, *SET_ARRAYS))}"
+            f"expected {', '.join(SECTIONS)}, perhaps {', '.join(own)}, "
+            f"and then perhaps {', '.join(DOUBT_ARRAYS)}"
         )
     if len(sections["units"]) != 4:
         raise ModelError("section units of a multi-scale model does not hold two numbers")
@@ -90,7 +97,7 @@ class MultiscaleModel:
     ----------
     arrays : mapping of str to int32 arrays
         For each name of PROFILE_ARRAYS its array, the profiles along the first axis; with `lanes`
-        those of SET_ARRAYS too.
+        those of SET_ARRAYS too, and perhaps that of DOUBT_ARRAYS.
     base : NeuralModel or NgramModel
     lanes : sequence of int, optional
         The contexts of the dynamic rows, numbers below `shapes.N_CONTEXTS`, at most
@@ -133,7 +140,9 @@ class MultiscaleModel:
         lanes = np.zeros(16, np.int32)
         lanes[: len(self._contexts)] = self._contexts
         own = (0, 65_536) if self.lanes is None else (FINE, ENOUGH)
-        plan = np.array([len(self._contexts), *own], np.int32)
+        doubt = int(self.arrays["doubts"][profile]) if "doubts" in self.arrays else ALWAYS
+        histories = sum({1 << k - shapes.N_SHAPES for k in self._contexts if k >= shapes.N_SHAPES})
+        plan = np.array([len(self._contexts), *own, doubt, histories], np.int32)
         return blend.Tables(rates.astype(np.uint16), limits, blend_rates, head_rates, lanes, plan)
 
     @property
@@ -208,7 +217,7 @@ class MultiscaleModel:
                     f"{blend.MAX_LANES} numbers below {shapes.N_CONTEXTS}"
                 )
         arrays = {}
-        for name, (dtype, shape) in _arrays(lanes is not None):
+        for name, (dtype, shape) in _arrays(lanes is not None, "doubts" in sections):
             if len(sections[name]) != count * np.dtype(dtype).itemsize * int(np.prod(shape)):
                 raise ModelError(
                     f"section {name} of a multi-scale model does not hold {count} profiles"
@@ -219,6 +228,8 @@ class MultiscaleModel:
         _check("rates", arrays["rates"][:, 0], 0, MAX_SHARE)
         _check("head_rates", arrays["head_rates"][:, 0], 0, MAX_HEAD_LIMIT)
         _check("head_rates", arrays["head_rates"][:, 1], 0, MAX_HEAD_RATE)
+        if "doubts" in arrays:
+            _check("doubts", arrays["doubts"], 1, ALWAYS)
         return cls(arrays, base, lanes)
 
     def pack(self, card: bytes, base: bytes) -> bytes:
@@ -232,16 +243,20 @@ class MultiscaleModel:
             The model below: its SHA-256, or its file to have it inside.
         """
         sections = {"card": card, "below": base, "units": np.array(self.units, "<u2").tobytes()}
-        for name, (dtype, _) in _arrays(self.lanes is not None):
+        for name, (dtype, _) in _arrays(self.lanes is not None, "doubts" in self.arrays):
             if name in SET_ARRAYS:
                 sections[LANES_SECTION] = bytes(self.lanes or ())
             sections[name] = self.arrays[name].astype(dtype).tobytes()
         return file.pack(file.KIND_MULTISCALE, sections)
 
 
-def _arrays(own_lanes: bool) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
-    """Return name, type and shape of the arrays that a model with or without lanes has."""
-    return [*PROFILE_ARRAYS.items(), *(SET_ARRAYS.items() if own_lanes else ())]
+def _arrays(own_lanes: bool, doubts: bool) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
+    """Return name, type and shape of a model's arrays, with or without lanes and doubts."""
+    return [
+        *PROFILE_ARRAYS.items(),
+        *(SET_ARRAYS.items() if own_lanes else ()),
+        *(DOUBT_ARRAYS.items() if doubts else ()),
+    ]
 
 
 def _check(name: str, array: Array, lowest: int, highest: int) -> None:
@@ -327,6 +342,7 @@ def _new_blend(
         metas=aligned(lanes * ((contexts << (bits - 1)) + 16), np.uint32),
         inputs=aligned(lanes * 256, np.int16),
         chosen=np.zeros(lanes * blend.N_CHOSEN, np.int64),
+        doubts=np.zeros(lanes * 2 * rows, np.int32),
         head=weights,
         head_pairs=weights.view(np.int32),
         **{name: aligned(lanes * 16, dtype) for name, dtype in small.items()},

@@ -72,6 +72,7 @@ SHIPPED: Final[dict[str, str]] = {
     "9c42a8b7090258f817c0408486e45d82495a401e0eae8c89879a16252ee9be87": (
         "lmarc-multiscale-1.lmmodel"
     ),
+    "82a089f4d03b6bdd10c89fa66302416a374bb4495a640bd544499dc1bb152637": "lmarc-contexts-2.lmmodel",
     "f42aafd1c14c92504ca0110bc5db88ceecda64634db8f324a13bfb5341b1a545": "lmarc-contexts-1.lmmodel",
     "5402b8e37b37629c6dd7fed22e18e37a2990cdbe0ca743cb846ff912181b8993": "lmarc-subword-1.lmmodel",
 }

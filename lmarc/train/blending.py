@@ -21,25 +21,25 @@ from lmarc.codec.ngram import model_steps as mixture_steps
 from lmarc.errors import ModelError
 from lmarc.kernels import blend, ngram
 from lmarc.model import file, registry
-from lmarc.model.multiscale import FINE, MultiscaleModel
+from lmarc.model.multiscale import ALWAYS, FINE, MultiscaleModel
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel, thread_scratch
 from lmarc.train.data import Corpus
 from lmarc.train.ngram import mixture_pieces
 
 __all__ = [
-    "LANES", "held_out_bits", "initial_arrays", "model_below", "train_blends", "train_multiscale",
-    "with_unseen",
+    "LANES", "doubt_of", "held_out_bits", "initial_arrays", "model_below", "train_blends",
+    "train_multiscale", "with_unseen",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
 LANES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)
-LIMIT: Final = 60  # counts of dynamic rows stop here
+LIMIT: Final = 30  # counts of dynamic rows stop here
 UNSEEN: Final = "unseen"  # the part that no model below has learnt from
-FIRST_VISITS: Final = 1.5  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
-RATE: Final = 5
-BOOST: Final = 80  # more at a chunk's beginning, halved with every 4 bits of position
+FIRST_VISITS: Final = 1.3  # a row moves to a new symbol by 1 / (count + FIRST_VISITS)
+RATE: Final = 7
+BOOST: Final = 120  # more at a chunk's beginning, halved with every 4 bits of position
 HEAD_LIMIT: Final = 64500  # of 65536: a symbol that is more probable teaches nothing
 HEAD_RATE: Final = 15
 TRAINING_RATE: Final = 2  # slower than a chunk learns: what chunks share is what is wanted
@@ -47,7 +47,9 @@ ONE: Final = 65536 << FINE  # a weight of 1.0
 ROUNDED: Final = 12  # bits of a weight that a file leaves out: it has a sixth of the size
 
 
-def initial_arrays(count: int, lanes: Sequence[int] = LANES) -> dict[str, Array]:
+def initial_arrays(
+    count: int, lanes: Sequence[int] = LANES, sure: float | None = None
+) -> dict[str, Array]:
     """Return the arrays of `count` equal profiles: what is below, as it is, and rows from zero."""
     n = len(lanes)
     share = np.minimum(65536 / (np.arange(ngram.N_COUNTS) + FIRST_VISITS), 60000)
@@ -65,7 +67,14 @@ def initial_arrays(count: int, lanes: Sequence[int] = LANES) -> dict[str, Array]
         "confidences": np.zeros((2, blend.N_SURE // 2, blend.N_CONFIDENCES, 16), np.int32),
         "sets": np.zeros((blend.N_SET_ROWS, 16), np.int32),
     }
+    if sure is not None:
+        one["doubts"] = np.array(doubt_of(sure), np.int32)
     return {name: np.repeat(array[None], count, axis=0) for name, array in one.items()}
+
+
+def doubt_of(sure: float) -> int:
+    """Return the freq from which on the n-gram mixture is sure, by its probability."""
+    return min(max(round(65_536 * sure), 1), ALWAYS)
 
 
 def train_blends(
@@ -73,6 +82,7 @@ def train_blends(
     pieces: Sequence[bytes],
     *,
     lanes: Sequence[int] = LANES,
+    sure: float | None = None,
     own_rounds: int = 1,
     progress: Callable[[int], object] = lambda n: None,
 ) -> MultiscaleModel:
@@ -86,6 +96,9 @@ def train_blends(
         Text, mixed, in pieces of the sizes that chunks have.
     lanes : sequence of int
         The contexts, as in `MultiscaleModel`.
+    sure : float, optional
+        The probability from which on the n-gram mixture codes a symbol by itself; if None, it never
+        does.
     own_rounds : int
         How often the pieces of a profile are gone over again for it alone.
     progress : callable
@@ -94,7 +107,7 @@ def train_blends(
     mixture = base.ngram if isinstance(base, NeuralModel) else base
     count = mixture.profile_count
     chosen = [choose_profile(mixture, piece) for piece in pieces]
-    arrays = initial_arrays(count, lanes)
+    arrays = initial_arrays(count, lanes, sure)
     model = _at_one_pace(arrays, base, lanes)
     shared = model.weights(0)
     for piece, profile in zip(pieces, chosen, strict=True):
@@ -165,6 +178,7 @@ def train_multiscale(
     progress: Callable[[int, int], object] = lambda done, total: None,
     *,
     lanes: Sequence[int] = LANES,
+    sure: float | None = None,
 ) -> bytes:
     """Return the file of a multi-scale model trained on the part 'mixture' of `corpus`.
 
@@ -179,8 +193,8 @@ def train_multiscale(
         Bytes of each part to learn from, of every domain alike.
     progress : callable
         Gets how many pieces are done, of how many.
-    lanes : sequence of int
-        The contexts, as in `MultiscaleModel`.
+    lanes, sure
+        As for `train_blends`.
 
     Raises
     ------
@@ -198,7 +212,7 @@ def train_multiscale(
         done += count
         progress(done, 2 * len(pieces))
 
-    model = train_blends(base, pieces, lanes=lanes, progress=told)
+    model = train_blends(base, pieces, lanes=lanes, sure=sure, progress=told)
     card = {
         "corpus_sha256": corpus.digest,
         "pieces": len(pieces),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import struct
 from pathlib import Path
 
 import pytest
 
 from lmarc.cli import main
-from lmarc.cli.train_multiscale import contexts
+from lmarc.cli.train_multiscale import contexts, sure
 from lmarc.codec import vectors
 from lmarc.kernels import blend, shapes
 from lmarc.model import file
@@ -137,6 +138,30 @@ def test_contexts_are_those_that_one_names(
     given = ["--model", str(out), "--embed-model", "-q"]
     assert main(["create", archive, str(texts / "1.json"), *given]) == 0
     assert main(["verify", archive, "-q"]) == 0
+
+
+def test_what_the_mixture_is_sure_of_may_be_left_to_it(
+    tmp_path: Path, texts: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "blend.lmmodel"
+    command = ["train", "multiscale", str(texts), "-o", str(out), "--below", str(model_file), "-q"]
+    assert main([*command, "--train-text", "9k", "--contexts", "3,8", "--sure", "0.5"]) == 0
+    capsys.readouterr()
+    doubts = file.unpack(out.read_bytes(), file.KIND_MULTISCALE)["doubts"]
+    assert set(struct.unpack(f"<{len(doubts) // 4}i", doubts)) == {32_768}
+    archive, target = str(tmp_path / "a.lmarc"), tmp_path / "target"
+    given = ["--text-codec", "multiscale", "--model", str(out), "--embed-model", "-q"]
+    assert main(["create", archive, str(texts / "1.json"), *given]) == 0
+    assert main(["extract", archive, "-C", str(target), "-q"]) == 0
+    (found,) = target.rglob("1.json")
+    assert found.read_bytes() == (texts / "1.json").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["0", "1.5", "-0.5", "nan", "much", ""])
+def test_what_is_no_probability_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no probability above 0 and up to 1"):
+        sure(text)
+    assert sure("1") == 1
 
 
 def test_as_many_contexts_may_be_named_as_a_model_has() -> None:

@@ -4,10 +4,11 @@
 
 An input is a name of `lmarc.codec.vectors`, or `model:KIND-SIZE`: coded with the shipped model, or
 `neural:KIND-SIZE`, `deep:KIND-SIZE`, `patched:KIND-SIZE`, `subword:KIND-SIZE`,
-`multiscale:KIND-SIZE`, `lanes:KIND-SIZE`, `tower:KIND-SIZE`, `words:KIND-SIZE` or
-`primed:KIND-SIZE`: coded with a small network of two layers or of more or with patches, the small
-subword model or a small blend, without lanes of its own, with them, over the deep network, over
-the one with patches, or behind a primer, and decoded again alone and in batches.
+`multiscale:KIND-SIZE`, `lanes:KIND-SIZE`, `doubts:KIND-SIZE`, `tower:KIND-SIZE`,
+`words:KIND-SIZE` or `primed:KIND-SIZE`: coded with a small network of two layers or of more or with
+patches, the small subword model or a small blend, without lanes of its own, with them, with doubts,
+over the deep network, over the one with patches, or behind a primer, and decoded again alone and in
+batches.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ NETWORKS: dict[str, Callable[[], NeuralModel]] = {
 BLENDS: dict[str, Callable[[], MultiscaleModel]] = {
     "multiscale": vectors.small_blend,
     "lanes": vectors.small_lanes,
+    "doubts": vectors.small_doubts,
     "tower": vectors.deep_blend,
     "words": vectors.patched_blend,
     "primed": lambda: vectors.small_lanes().primed(vectors.records("primer", 700)),

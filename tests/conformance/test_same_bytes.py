@@ -28,7 +28,7 @@ NEURAL = [
 SUBWORD = [f"subword:{kind}-{size}" for kind in KINDS for size in (1, 4095, 20_000)]
 MULTISCALE = [
     f"{model}:{kind}-{size}"
-    for model in ("multiscale", "lanes", "tower", "primed")
+    for model in ("multiscale", "lanes", "doubts", "tower", "primed")
     for kind in KINDS
     for size in (1, 700, 20_000)
 ]
@@ -48,6 +48,7 @@ LITTLE = [
     "subword:prose-99",
     "multiscale:json-99",
     "lanes:csv-99",
+    "doubts:csv-99",
     "tower:json-99",
     "words:json-99",
     "primed:json-99",
@@ -57,7 +58,7 @@ ELSEWHERE = ["neural:prose-99", "neural:json-700", "neural:noise-300", "deep:jso
 ELSEWHERE += ["patched:json-300", "words:prose-300"]
 ELSEWHERE += ["subword:prose-99", "subword:json-700", "subword:noise-300"]
 ELSEWHERE += ["multiscale:json-99", "multiscale:csv-700", "multiscale:noise-300"]
-ELSEWHERE += ["lanes:json-300", "lanes:prose-300", "primed:json-300"]
+ELSEWHERE += ["lanes:json-300", "lanes:prose-300", "doubts:csv-700", "primed:json-300"]
 SHIPPED = [f"model:{kind}-20000" for kind in KINDS] if registry.SHIPPED else []
 X86 = platform.machine() == "x86_64"
 

@@ -29,16 +29,18 @@ def keys_after(text: Any, cursor: Any, fields: Any, keys: Any) -> None:
 
 @kernel
 def shape_keys_after(
-    text: Any, memory: Any, lanes: Any, cursor: Any, fields: Any, bits: Any
+    text: Any, memory: Any, used: Any, lanes: Any, cursor: Any, fields: Any, bits: Any
 ) -> None:
     """Write the keys of lanes for each byte of `text`, and the one behind it."""
     shapes.reset(memory)
     contexts.reset(cursor, fields)
     for position in range(len(text)):
-        shapes.compute_keys(memory, lanes, cursor, text, position, position, bits)
-        shapes.advance(memory, cursor, text[position])
+        shapes.ask(memory, used, cursor, bits)
+        shapes.compute_keys(memory, used, lanes, cursor, text, position, position)
+        shapes.advance(memory, used, cursor, text[position])
         contexts.advance(cursor, fields, position, text[position])
-    shapes.compute_keys(memory, lanes, cursor, text, len(text), len(text), bits)
+    shapes.ask(memory, used, cursor, bits)
+    shapes.compute_keys(memory, used, lanes, cursor, text, len(text), len(text))
 
 
 @kernel

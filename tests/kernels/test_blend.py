@@ -21,6 +21,7 @@ MODELS = {
     "wild": naive_multiscale.random_blend(8, vectors.small_network()),
     "lanes": naive_multiscale.random_blend(9, vectors.small_network(), naive_multiscale.LANES),
     "one lane": naive_multiscale.random_blend(10, vectors.small_network(), (12,)),
+    "doubts": naive_multiscale.random_blend(11, vectors.small_network(), (12, 3), (40_000, 60_000)),
 }
 TEXTS = {
     "prose": vectors.prose("blends", 60),

@@ -24,6 +24,10 @@ MODELS = {
     "lanes": naive_multiscale.random_blend(5, vectors.small_network(), naive_multiscale.LANES),
     "deep": naive_multiscale.random_blend(7, naive_neural.random_network(8, 32, 16, layers=4)),
     "few lanes": naive_multiscale.random_blend(6, vectors.small_model(), (14, 4, 9)),
+    "doubts": naive_multiscale.random_blend(11, vectors.small_model(), (14, 4, 9), (50_000, 9000)),
+    "doubts, network": naive_multiscale.random_blend(
+        12, vectors.small_network(), naive_multiscale.LANES, (30_000, 60_000)
+    ),
 }
 TEXTS = [
     b"",
@@ -105,6 +109,18 @@ def test_it_stops_where_the_blend_has_not_paid() -> None:
     assert ngram.cost(steps[: 2 * come]) > ngram.cost(alone[: 2 * come])
     assert 100 <= come < 116
     assert not steps[2 * come :].any()
+
+
+def test_what_the_mixture_is_sure_of_it_codes_alone() -> None:
+    content = vectors.table("sure", 900)
+    for name in ("doubts", "doubts, network"):
+        steps, alone, _, _ = walk(MODELS[name], content)
+        same = (steps == alone).mean()
+        assert 0.1 < same < 0.9
+    sure = naive_multiscale.random_blend(13, vectors.small_network(), (3, 8), (1, 1))
+    steps, alone, _, weights = walk(sure, content)
+    assert (steps == alone).all()
+    assert all((a == b).all() for a, b in zip(weights, sure.weights(0), strict=True))
 
 
 def test_it_goes_on_where_the_blend_pays() -> None:

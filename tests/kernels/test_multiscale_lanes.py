@@ -19,6 +19,10 @@ MODELS = {
     "network": vectors.small_blend(),
     "alone": naive_multiscale.random_blend(3, vectors.small_model()),
     "lanes": naive_multiscale.random_blend(7, vectors.small_network(), naive_multiscale.LANES),
+    "doubts": naive_multiscale.random_blend(9, vectors.small_model(), (3, 9), (40_000, 60_000)),
+    "doubts, network": naive_multiscale.random_blend(
+        11, vectors.small_network(), (1, 15), (60_000, 30_000)
+    ),
 }
 BITS, MATCH_BITS = 11, 13
 

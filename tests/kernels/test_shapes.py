@@ -45,13 +45,16 @@ def memory_for(rows: int, bits: int = BITS) -> shapes.Shapes:
     )
 
 
-def walked(text: bytes, lanes: tuple[int, ...] = ALL, bits: int = BITS) -> shapes.Shapes:
+def walked(
+    text: bytes, lanes: tuple[int, ...] = ALL, bits: int = BITS, used: int = 255
+) -> shapes.Shapes:
     """Return what the kernel writes for each byte and for the one behind the last."""
     cursor, fields, _ = tiny.scratch_arrays()
     memory = memory_for(len(text) + 1, bits)
     # One byte more, as chunks have, that must not be read.
     data = np.frombuffer(text + b"\xaa", np.uint8)
-    compiled.shape_keys_after(data[:-1], memory, np.array(lanes, np.int32), cursor, fields, bits)
+    order = np.array(lanes, np.int32)
+    compiled.shape_keys_after(data[:-1], memory, used, order, cursor, fields, bits)
     return memory
 
 
@@ -110,6 +113,18 @@ def test_a_lane_has_the_key_of_its_context() -> None:
     order = (15, 3, 3, 9, 0, 8, 12, 14, 1, 2, 11, 10, 13, 0, 0, 0)
     mixed = walked(text, order).keys.reshape(-1, 16)
     assert (mixed == walked(text).keys.reshape(-1, 16)[:, order]).all()
+
+
+@pytest.mark.parametrize("used", [0, 0b101, 0b10000010])
+def test_histories_that_no_lane_has_are_left_alone(used: int) -> None:
+    text = tiny.prose(6, 300)
+    every, some = walked(text), walked(text, used=used)
+    kept = [8 + k for k in range(shapes.N_HISTORIES) if used >> k & 1]
+    same = [*range(shapes.N_SHAPES), *kept]
+    keys = [memory.keys.reshape(-1, 16)[:, same] for memory in (every, some)]
+    assert (keys[0] == keys[1]).all()
+    histories = some.histories.reshape(shapes.N_HISTORIES, -1)
+    assert [k + 8 for k in range(shapes.N_HISTORIES) if histories[k].any()] == kept
 
 
 def test_a_history_is_what_came_after_the_same_bytes() -> None:

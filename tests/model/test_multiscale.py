@@ -10,9 +10,10 @@ import pytest
 
 from lmarc.codec import vectors
 from lmarc.errors import ModelError, ModelNotFoundError
-from lmarc.kernels import ngram
+from lmarc.kernels import blend, ngram
 from lmarc.model import file, registry
 from lmarc.model.multiscale import (
+    ALWAYS,
     PROFILE_ARRAYS,
     SECTIONS,
     SET_ARRAYS,
@@ -24,6 +25,7 @@ from tests import naive_multiscale
 BLEND = vectors.small_blend()
 ALONE = naive_multiscale.random_blend(3, vectors.small_model())
 LANES = naive_multiscale.random_blend(5, vectors.small_network(), naive_multiscale.LANES)
+DOUBTS = naive_multiscale.random_blend(6, vectors.small_network(), (1, 9), (50_000, 1))
 INSIDE = vectors.small_network().pack(b"{}", vectors.small_model().pack(b"{}"))
 
 
@@ -66,8 +68,37 @@ def test_a_model_with_lanes_has_two_sections_more() -> None:
     assert (again.arrays["sets"] == LANES.arrays["sets"]).all()
     assert again.pack(b"{}", b"d" * 32) == LANES.pack(b"{}", b"d" * 32)
     assert again.tables(1).lanes.tolist() == [*naive_multiscale.LANES, 0, 0, 0]
-    assert again.tables(1).plan.tolist() == [13, 4, 65_408]
-    assert BLEND.tables(1).plan.tolist() == [8, 0, 65_536]
+    assert again.tables(1).plan.tolist() == [13, 4, 65_408, ALWAYS, 0b10111111]
+    assert BLEND.tables(1).plan.tolist() == [8, 0, 65_536, ALWAYS, 0]
+
+
+def test_a_model_with_doubts_has_a_section_more() -> None:
+    sections = sections_of(DOUBTS.pack(b"{}", b"d" * 32))
+    assert tuple(sections) == (*SECTIONS, "lanes", "sets", "doubts")
+    again = MultiscaleModel.parse(sections, vectors.small_network())
+    assert again.pack(b"{}", b"d" * 32) == DOUBTS.pack(b"{}", b"d" * 32)
+    assert [again.tables(profile).plan[blend.DOUBT] for profile in (0, 1)] == [50_000, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"doubts": numbers(1)}, "section doubts of a multi-scale model does not hold 2 profiles"),
+        ({"doubts": numbers(9, 0)}, "section doubts .* holds 0 to 9, expected 1 to 65536"),
+        ({"doubts": numbers(9, 65_537)}, "section doubts .* holds 9 to 65537, expected"),
+    ],
+)
+def test_doubts_that_are_no_freqs_are_refused(change: dict[str, bytes], message: str) -> None:
+    sections = sections_of(DOUBTS.pack(b"{}", INSIDE)) | change
+    with pytest.raises(ModelError, match=message):
+        MultiscaleModel.parse(sections, vectors.small_network())
+
+
+def test_doubts_stand_behind_sets() -> None:
+    sections = sections_of(DOUBTS.pack(b"{}", INSIDE))
+    del sections["lanes"], sections["sets"]
+    with pytest.raises(ModelError, match="and then perhaps doubts"):
+        MultiscaleModel.parse(sections, vectors.small_network())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +120,7 @@ def test_lanes_that_do_not_fit_are_refused(change: dict[str, bytes], message: st
 def test_neither_of_the_two_sections_stands_alone(name: str) -> None:
     sections = sections_of(LANES.pack(b"{}", INSIDE))
     del sections[name]
-    with pytest.raises(ModelError, match="and perhaps lanes, sets"):
+    with pytest.raises(ModelError, match="perhaps lanes, sets"):
         MultiscaleModel.parse(sections, vectors.small_network())
 
 

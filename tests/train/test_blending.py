@@ -19,6 +19,7 @@ from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import NgramModel
 from lmarc.train.blending import (
     LANES,
+    doubt_of,
     held_out_bits,
     initial_arrays,
     model_below,
@@ -70,6 +71,20 @@ def test_a_start_is_lawful_and_takes_what_is_below_as_it_is() -> None:
     assert MultiscaleModel.parse(sections, vectors.small_network()).units == (32, 16)
     rates = model.arrays["blend_rates"][0].tolist()
     assert rates == sorted(rates, reverse=True)
+
+
+def test_what_the_mixture_is_sure_of_is_left_to_it() -> None:
+    model = train_blends(vectors.small_model(), PIECES, lanes=(3, 8), sure=0.75)
+    assert model.arrays["doubts"].tolist() == [49_152, 49_152]
+    everything = train_blends(vectors.small_model(), PIECES, lanes=(3, 8))
+    assert "doubts" not in everything.arrays
+    # Weights learn from doubted symbols alone.
+    assert (model.arrays["sures"] != everything.arrays["sures"]).any()
+
+
+@pytest.mark.parametrize(("sure", "doubt"), [(1e-9, 1), (0.5, 32_768), (0.95, 62_259), (1, 65_536)])
+def test_a_probability_is_a_freq(sure: float, doubt: int) -> None:
+    assert doubt_of(sure) == doubt
 
 
 def test_profiles_learn_from_their_own_pieces_last() -> None:
