@@ -25,6 +25,8 @@ from ._vector import (
 if TYPE_CHECKING:
     from ._vector_plain import Vector
 
+    FourVectors = tuple[Vector, Vector, Vector, Vector]
+
 
 @inlined
 def enter(inputs: I16Array, rows: int, size: int, quads: I32Array, starts: I32Array) -> None:
@@ -61,7 +63,9 @@ def multiply(
 ) -> None:
     """Write `len(scales)` sums of each row, or add to what is there.
 
-    Eight sums at a time stay in registers: those of four rows and two blocks of outputs.
+    Sixteen sums at a time stay in registers, those of four rows and four blocks of outputs: eight
+    would have to wait for each other, and read six times for eight instructions, not eight times
+    for sixteen.
 
     Parameters
     ----------
@@ -79,56 +83,54 @@ def multiply(
     """
     n_outputs = len(scales)
     size = 32 * n_quads  # of sixteen outputs
-    together, blocks = rows & -4, n_outputs >> 4 & -2
-    for block in range(0, blocks, 2):
-        scale, scale_2 = load_i32(scales, 16 * block), load_i32(scales, 16 * block + 16)
+    together, blocks = rows & -4, n_outputs >> 4 & -4
+    for block in range(0, blocks, 4):
         for row in range(0, together, 4):
             a, b = splat_at(starts, row), splat_at(starts, row + 1)
             c, d = splat_at(starts, row + 2), splat_at(starts, row + 3)
-            a_2, b_2, c_2, d_2 = a, b, c, d
+            first, second, third, fourth = (a, a, a, a), (b, b, b, b), (c, c, c, c), (d, d, d, d)
             place, quad = size * block, row * n_quads
             for _ in range(n_quads):
-                inputs = splat_at(quads, quad)
-                a = dot_quads(weights, place, inputs, a)
-                a_2 = dot_quads(weights, place + size, inputs, a_2)
+                first = _add_quads(weights, place, size, splat_at(quads, quad), first)
                 inputs = splat_at(quads, quad + n_quads)
-                b = dot_quads(weights, place, inputs, b)
-                b_2 = dot_quads(weights, place + size, inputs, b_2)
+                second = _add_quads(weights, place, size, inputs, second)
                 inputs = splat_at(quads, quad + 2 * n_quads)
-                c = dot_quads(weights, place, inputs, c)
-                c_2 = dot_quads(weights, place + size, inputs, c_2)
+                third = _add_quads(weights, place, size, inputs, third)
                 inputs = splat_at(quads, quad + 3 * n_quads)
-                d = dot_quads(weights, place, inputs, d)
-                d_2 = dot_quads(weights, place + size, inputs, d_2)
+                fourth = _add_quads(weights, place, size, inputs, fourth)
                 place, quad = place + 32, quad + 1
             to = at + row * stride + 16 * block
-            _put(sums, to, a * scale, onto)
-            _put(sums, to + 16, a_2 * scale_2, onto)
-            _put(sums, to + stride, b * scale, onto)
-            _put(sums, to + stride + 16, b_2 * scale_2, onto)
-            _put(sums, to + 2 * stride, c * scale, onto)
-            _put(sums, to + 2 * stride + 16, c_2 * scale_2, onto)
-            _put(sums, to + 3 * stride, d * scale, onto)
-            _put(sums, to + 3 * stride + 16, d_2 * scale_2, onto)
-    for block in range(0, n_outputs >> 4, 2):
-        # Two blocks share what is read of the inputs; the last may be alone. The rows that are left
-        # find the weights near.
-        other = min(block + 1, (n_outputs >> 4) - 1)
-        for row in range(together if block < blocks else 0, rows):
-            to = at + row * stride
-            place, place_2, quad = size * block, size * other, row * n_quads
-            a, b, c, d = splat_at(starts, row), splat(0), splat_at(starts, row), splat(0)
+            _put_four(sums, to, first, scales, 16 * block, onto)
+            _put_four(sums, to + stride, second, scales, 16 * block, onto)
+            _put_four(sums, to + 2 * stride, third, scales, 16 * block, onto)
+            _put_four(sums, to + 3 * stride, fourth, scales, 16 * block, onto)
+        for row in range(together, rows):
+            # Those that are left find the weights near.
+            a, b = splat_at(starts, row), splat(0)
+            first, second = (a, a, a, a), (b, b, b, b)
+            place, quad = size * block, row * n_quads
             for _ in range(0, n_quads, 2):
-                inputs = splat_at(quads, quad)
-                a = dot_quads(weights, place, inputs, a)
-                c = dot_quads(weights, place_2, inputs, c)
+                first = _add_quads(weights, place, size, splat_at(quads, quad), first)
                 inputs = splat_at(quads, quad + 1)
-                b = dot_quads(weights, place + 32, inputs, b)
-                d = dot_quads(weights, place_2 + 32, inputs, d)
-                place, place_2, quad = place + 64, place_2 + 64, quad + 2
-            _put(sums, to + 16 * block, (a + b) * load_i32(scales, 16 * block), onto)
-            if other > block:
-                _put(sums, to + 16 * other, (c + d) * load_i32(scales, 16 * other), onto)
+                second = _add_quads(weights, place + 32, size, inputs, second)
+                place, quad = place + 64, quad + 2
+            both = (
+                first[0] + second[0],
+                first[1] + second[1],
+                first[2] + second[2],
+                first[3] + second[3],
+            )
+            _put_four(sums, at + row * stride + 16 * block, both, scales, 16 * block, onto)
+    for block in range(blocks, n_outputs >> 4):
+        for row in range(rows):
+            a, b = splat_at(starts, row), splat(0)
+            place, quad = size * block, row * n_quads
+            for _ in range(0, n_quads, 2):
+                a = dot_quads(weights, place, splat_at(quads, quad), a)
+                b = dot_quads(weights, place + 32, splat_at(quads, quad + 1), b)
+                place, quad = place + 64, quad + 2
+            to = at + row * stride + 16 * block
+            _put(sums, to, (a + b) * load_i32(scales, 16 * block), onto)
 
 
 @inlined
@@ -143,6 +145,29 @@ def product(
         c = dot_quads(weights, place + 32 * k + 64, splat_at(quads, quad + k + 2), c)
         d = dot_quads(weights, place + 32 * k + 96, splat_at(quads, quad + k + 3), d)
     return (a + b) + (c + d)
+
+
+@inlined
+def _add_quads(
+    weights: I16Array, place: int, size: int, inputs: Vector, sums: FourVectors
+) -> FourVectors:
+    """Add what four inputs of a row bring to four blocks of outputs, `size` weights apart."""
+    return (
+        dot_quads(weights, place, inputs, sums[0]),
+        dot_quads(weights, place + size, inputs, sums[1]),
+        dot_quads(weights, place + 2 * size, inputs, sums[2]),
+        dot_quads(weights, place + 3 * size, inputs, sums[3]),
+    )
+
+
+@inlined
+def _put_four(
+    sums: I32Array, at: int, values: FourVectors, scales: I32Array, first: int, onto: int
+) -> None:
+    _put(sums, at, values[0] * load_i32(scales, first), onto)
+    _put(sums, at + 16, values[1] * load_i32(scales, first + 16), onto)
+    _put(sums, at + 32, values[2] * load_i32(scales, first + 32), onto)
+    _put(sums, at + 48, values[3] * load_i32(scales, first + 48), onto)
 
 
 @inlined

@@ -24,7 +24,7 @@ def product_of(
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 7])
-@pytest.mark.parametrize("shape", [(16, 16), (80, 32), (112, 48)], ids=str)
+@pytest.mark.parametrize("shape", [(16, 16), (80, 32), (112, 48), (128, 16)], ids=str)
 def test_they_are_exact(rows: int, shape: tuple[int, int]) -> None:
     outputs, size = shape
     random = np.random.default_rng(rows)

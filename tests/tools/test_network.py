@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lmarc.codec import multiscale, neural, ngram, vectors
+from lmarc.kernels._vector import QUADS
 from tests import naive_multiscale, tiny
 from tools import benchmark
 from tools.benchmarks import _network, network
@@ -31,6 +33,17 @@ def test_all_codecs_are_counted_on_the_same_chunks(tmp_path: Path) -> None:
 def test_products_are_those_of_the_model() -> None:
     model = vectors.small_network()  # 32 and 16 units: 128 outputs of 16 inputs, 48 of 32
     assert _network.multiply_adds(model) == 128 * 16 + 48 * 32
+
+
+def test_the_peak_is_of_as_many_multiply_adds_as_it_says() -> None:
+    peak = _network.Peak()
+    weights, packed = peak._weights.view(np.uint8 if QUADS else np.int16), peak._packed
+    inputs = packed.view(np.int8 if QUADS else np.int16).reshape(2, -1).astype(np.int64)
+    assert weights.size == peak.per_round
+    by_lane = weights.astype(np.int64).reshape(12, 16, -1)
+    expected = 12 * peak._sums.astype(np.int64) + (by_lane @ (2 * inputs[0] + inputs[1])).sum(0)
+    peak.run(3)
+    assert np.array_equal(peak._sums, expected.astype(np.int32))
 
 
 def test_the_command_writes_its_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from lmarc.kernels import _vector
 from lmarc.kernels import network as steps
-from lmarc.kernels._jit import kernel
-from lmarc.kernels._vector import load_i32
+from lmarc.kernels._jit import inlined, kernel
+from lmarc.kernels._vector import QUADS, load_i32
 from lmarc.model.neural import NeuralModel
+from lmarc.model.ngram import aligned
 
 _step: Any = steps.step
 _see: Any = steps.see
@@ -18,7 +19,11 @@ _high: Any = steps.high
 _low: Any = steps.low
 _reset: Any = steps.reset
 _add_products: Any = steps._add_products
+_load_i32: Any = _vector.load_i32
 _store_i32: Any = _vector.store_i32
+_dot_quads: Any = _vector.dot_quads
+_dot_pairs: Any = _vector.dot_pairs
+_splat_at: Any = _vector.splat_at
 
 
 @kernel
@@ -51,18 +56,62 @@ def products(
         _add_products(weights, scales, packed, starts, n_packed, sums, 0, len(scales), rows)
 
 
+@inlined
+def _add(weights: Any, place: int, packed: Any, sums: Any) -> Any:
+    if QUADS:
+        return _dot_quads(weights, place, packed, sums)
+    return sums + _dot_pairs(weights, place, packed)
+
+
+@kernel
+def instructions(weights: Any, packed: Any, sums: Any, count: Any) -> None:
+    """Take twelve sums onto which the processor's multiply-add goes again and again.
+
+    None waits for another, and what they need stays in registers, as far as there are so many.
+
+    weights : int16, shape (384,)
+    packed : int32, shape (2,)
+    sums : int32, shape (16,)
+    """
+    first = _load_i32(sums, 0)
+    a, b, c, d, e, f = first, first, first, first, first, first
+    g, h, i, j, k, m = first, first, first, first, first, first
+    for number in range(count):
+        inputs = _splat_at(packed, number & 1)
+        a, b = _add(weights, 0, inputs, a), _add(weights, 32, inputs, b)
+        c, d = _add(weights, 64, inputs, c), _add(weights, 96, inputs, d)
+        e, f = _add(weights, 128, inputs, e), _add(weights, 160, inputs, f)
+        g, h = _add(weights, 192, inputs, g), _add(weights, 224, inputs, h)
+        i, j = _add(weights, 256, inputs, i), _add(weights, 288, inputs, j)
+        k, m = _add(weights, 320, inputs, k), _add(weights, 352, inputs, m)
+    _store_i32(sums, 0, ((a + b) + (c + d)) + ((e + f) + (g + h)) + ((i + j) + (k + m)))
+
+
+class Peak:
+    """The processor's multiply-adds, with numbers that do not matter."""
+
+    per_round: Final = 12 * 16 * steps.PACKED
+
+    def __init__(self) -> None:
+        self._weights, self._packed = _numbers(384, np.int16), _numbers(2, np.int32)
+        self._sums = _numbers(16, np.int32)
+
+    def run(self, rounds: int) -> None:
+        """Take `per_round` of them so many times."""
+        instructions(self._weights, self._packed, self._sums, rounds)
+
+
 class Products:
     """A product of given size with numbers that do not matter."""
 
     def __init__(self, outputs: int, inputs: int, rows: int) -> None:
-        random = np.random.default_rng(1)
         self.size = outputs * inputs * rows
         self._n_packed = inputs // steps.PACKED
-        self._weights = random.integers(-127, 128, 2 * outputs * self._n_packed).astype(np.int16)
-        self._scales = np.ones(outputs, np.int32)
-        self._packed = random.integers(0, 1 << 20, rows * self._n_packed).astype(np.int32)
-        self._starts = np.zeros(rows, np.int32)
-        self._sums = np.zeros(rows * outputs, np.int32)
+        self._weights = _numbers(2 * outputs * self._n_packed, np.int16)
+        self._scales = aligned(outputs, np.int32)
+        self._packed = _numbers(rows * self._n_packed, np.int32)
+        self._starts = aligned(rows, np.int32)
+        self._sums = aligned(rows * outputs, np.int32)
 
     def run(self, count: int) -> None:
         """Take it so many times."""
@@ -70,6 +119,13 @@ class Products:
             self._weights, self._scales, self._packed, self._starts, self._n_packed, self._sums,
             count,
         )  # fmt: skip
+
+
+def _numbers(count: int, dtype: type[np.signedinteger[Any]]) -> Any:
+    """Where those of a model stand: at the beginning of a cache line."""
+    numbers = aligned(count, dtype)
+    numbers[:] = np.random.default_rng(1).integers(0, 1 << 15, count)
+    return numbers
 
 
 def multiply_adds(model: NeuralModel) -> int:

@@ -29,7 +29,6 @@ from tools.benchmarks.profile import Timed
 from tools.benchmarks.ratio import Task, find_texts, name_of
 
 BLOCK = 16 << 10  # bytes that the parts run for
-SMALL = 64  # outputs and inputs of a product that stays in the first cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -205,7 +204,7 @@ def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: i
     n1, n2 = model.units
     sizes = [(len(model.arrays["see"]), 16), (3 * n2, n1), *[(3 * n2, n2)] * (model.layers - 2)]
     products = [_network.Products(outputs, inputs, rows) for outputs, inputs in sizes]
-    small = _network.Products(SMALL, SMALL, rows)
+    processor, rounds = _network.Peak(), 64 * size
 
     def large(_: int) -> None:
         for product in products:
@@ -218,7 +217,7 @@ def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: i
             model.network, together, TOGETHER, 0, size // TOGETHER, freqs
         ),
         "products": large,
-        "peak": lambda _: small.run(100 * size // rows // 16),
+        "peak": lambda _: processor.run(rounds),
         "neural": lambda _: neural.model_steps(model, chunk, choice, model.joint()),
         "step": lambda _: multiscale.model_steps(blend, chunk, choice),
         "coding": lambda _: multiscale.compress_with(blend, chunk),
@@ -247,11 +246,11 @@ def profile(blend: MultiscaleModel, model: NeuralModel, chunk: bytes, repeats: i
     ]
     count = _network.multiply_adds(model)
     speed = count / taken["products"]
-    peak = small.size * (100 * size // rows // 16) / (taken["peak"] * size)
+    peak = processor.per_round * rounds / (taken["peak"] * size)
     text = (
         f"The large products take {count:,} multiply-adds a byte, {speed:.1f} a nanosecond: "
-        f"{speed / peak:.0%} of the {peak:.1f} that the same kernel does on weights that stay in "
-        "the first cache."
+        f"{speed / peak:.0%} of the {peak:.1f} that the processor does on numbers that stay in its "
+        "registers."
     )
     table = format_table(
         ["part", "ns a byte", "of compressing"],
