@@ -158,11 +158,11 @@ def train_network(
     ModelError
         When there is nothing to resume, or what there is has other settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     net = net.to(settings.device)
     state = _State(net, settings, None if teacher is None else Teacher(teacher, settings))
     if resume:
         state.load(folder / CHECKPOINT)
+    folder.mkdir(parents=True, exist_ok=True)
     # The mixture walks on one thread beside a training on a CPU, on all but one beside another.
     threads = 1 if settings.device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     with _half_products(), ThreadPoolExecutor(threads, "feed") as executor:

@@ -75,10 +75,10 @@ def test_what_is_kept_is_an_average(tmp_path: Path) -> None:
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    source, work = ByteSource(vectors.small_model()), tmp_path / "work"
     with pytest.raises(ModelError, match="no checkpoint"):
-        train_network(
-            network(), ByteSource(vectors.small_model()), TEXTS, SHORT, tmp_path, resume=True
-        )
+        train_network(network(), source, TEXTS, SHORT, work, resume=True)
+    assert not work.exists()
 
 
 def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
