@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._jit import I16Array, I32Array, inlined
+from ._jit import I16Array, I32Array, inlined, integer
 from ._vector import (
     dot_quads,
     load_i16,
@@ -75,7 +75,7 @@ def multiply(
     quads, starts
         As `enter` writes them.
     n_quads : int
-        Inputs by four: an even number.
+        Inputs by four: a multiple of four.
     sums : int32
         Those of a row begin at `at` and `stride` after the row before.
     onto : int
@@ -123,14 +123,10 @@ def multiply(
             _put_four(sums, at + row * stride + 16 * block, both, scales, 16 * block, onto)
     for block in range(blocks, n_outputs >> 4):
         for row in range(rows):
-            a, b = splat_at(starts, row), splat(0)
-            place, quad = size * block, row * n_quads
-            for _ in range(0, n_quads, 2):
-                a = dot_quads(weights, place, splat_at(quads, quad), a)
-                b = dot_quads(weights, place + 32, splat_at(quads, quad + 1), b)
-                place, quad = place + 64, quad + 2
+            begin = integer(starts[row])
+            outputs = product(weights, size * block, quads, row * n_quads, n_quads, begin)
             to = at + row * stride + 16 * block
-            _put(sums, to, (a + b) * load_i32(scales, 16 * block), onto)
+            _put(sums, to, outputs * load_i32(scales, 16 * block), onto)
 
 
 @inlined

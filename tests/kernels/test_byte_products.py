@@ -25,7 +25,7 @@ def multiplied(
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 16])
-@pytest.mark.parametrize("shape", [(16, 16), (32, 16), (48, 96), (16, 4096)], ids=str)
+@pytest.mark.parametrize("shape", [(16, 16), (32, 16), (48, 96), (144, 48), (16, 4096)], ids=str)
 @pytest.mark.parametrize("weight", [None, -128, 127])
 def test_they_are_exact(rows: int, shape: tuple[int, int], weight: int | None) -> None:
     random = np.random.default_rng(rows)

@@ -9,7 +9,7 @@ import numpy as np
 from lmarc.kernels import _vector
 from lmarc.kernels import network as steps
 from lmarc.kernels._jit import inlined, kernel
-from lmarc.kernels._vector import QUADS, load_i32
+from lmarc.kernels._vector import QUADS, dot_pairs, dot_quads, load_i32, splat_at
 from lmarc.model.neural import NeuralModel
 from lmarc.model.ngram import aligned
 
@@ -19,11 +19,7 @@ _high: Any = steps.high
 _low: Any = steps.low
 _reset: Any = steps.reset
 _add_products: Any = steps._add_products
-_load_i32: Any = _vector.load_i32
 _store_i32: Any = _vector.store_i32
-_dot_quads: Any = _vector.dot_quads
-_dot_pairs: Any = _vector.dot_pairs
-_splat_at: Any = _vector.splat_at
 
 
 @kernel
@@ -59,8 +55,8 @@ def products(
 @inlined
 def _add(weights: Any, place: int, packed: Any, sums: Any) -> Any:
     if QUADS:
-        return _dot_quads(weights, place, packed, sums)
-    return sums + _dot_pairs(weights, place, packed)
+        return dot_quads(weights, place, packed, sums)
+    return sums + dot_pairs(weights, place, packed)
 
 
 @kernel
@@ -73,11 +69,11 @@ def instructions(weights: Any, packed: Any, sums: Any, count: Any) -> None:
     packed : int32, shape (2,)
     sums : int32, shape (16,)
     """
-    first = _load_i32(sums, 0)
+    first = load_i32(sums, 0)
     a, b, c, d, e, f = first, first, first, first, first, first
     g, h, i, j, k, m = first, first, first, first, first, first
     for number in range(count):
-        inputs = _splat_at(packed, number & 1)
+        inputs = splat_at(packed, number & 1)
         a, b = _add(weights, 0, inputs, a), _add(weights, 32, inputs, b)
         c, d = _add(weights, 64, inputs, c), _add(weights, 96, inputs, d)
         e, f = _add(weights, 128, inputs, e), _add(weights, 160, inputs, f)
@@ -122,7 +118,7 @@ class Products:
 
 
 def _numbers(count: int, dtype: type[np.signedinteger[Any]]) -> Any:
-    """Where those of a model stand: at the beginning of a cache line."""
+    """Return numbers that begin where a model's do, at a cache line."""
     numbers = aligned(count, dtype)
     numbers[:] = np.random.default_rng(1).integers(0, 1 << 15, count)
     return numbers
